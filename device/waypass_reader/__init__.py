@@ -1,0 +1,1 @@
+"""The gate: camera, code, decision, turnstile. Never imports the server."""

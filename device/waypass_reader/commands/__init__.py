@@ -1,0 +1,1 @@
+"""One module a command; each is registered in `waypass_reader.cli`."""

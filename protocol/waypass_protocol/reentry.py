@@ -1,0 +1,87 @@
+"""Re-entry memory: one pass opens one lane of a station within the re-entry time, and nothing of it is kept after.
+
+What is remembered is an HMAC-SHA-256 of (uri, idx) under a random key that lives in memory and changes every ten
+minutes, so that neither a memory dump of yesterday nor a neighbour's reader tells who passed. After a change the
+previous key is still asked until everything that it marked is forgotten.
+
+Keys are an argument: `new_key` is called for 32 random bytes. One thread writes; any thread reads.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from waypass_protocol.passes import Place
+
+KEY_LIFE = 600
+
+
+class ReentryView(Protocol):
+    """What `decide` asks."""
+
+    def opened_within(self, place: Place, seconds: int, now: int) -> bool:
+        """Whether this place opened a lane less than `seconds` before `now`."""
+        ...
+
+
+class NoReentry:
+    """A view that remembers nothing: for checks that judge each text by itself."""
+
+    def opened_within(self, place: Place, seconds: int, now: int) -> bool:  # noqa: ARG002 - the interface's shape
+        """Never."""
+        return False
+
+
+@dataclass(kw_only=True, slots=True)
+class _Epoch:
+    """The marks made under one key, with the second of the newest opening."""
+
+    key: bytes
+    since: int
+    opened: dict[bytes, int] = field(default_factory=dict)
+
+
+class ReentryMemory:
+    """The memory of one station's reader; `reentry` is the re-entry time in seconds."""
+
+    def __init__(self, *, reentry: int, new_key: Callable[[], bytes], now: int) -> None:
+        self._reentry = reentry
+        self._new_key = new_key
+        self._epochs = [_Epoch(key=new_key(), since=now)]
+
+    def opened_within(self, place: Place, seconds: int, now: int) -> bool:
+        """Whether this place opened a lane less than `seconds` before `now`.
+
+        An opening ahead of `now` counts too: a clock that was set back must not let one code in twice.
+        """
+        for epoch in self._epochs:
+            opened = epoch.opened.get(_mark(epoch.key, place))
+            if opened is not None and now - opened < seconds:
+                return True
+        return False
+
+    def remember(self, place: Place, now: int) -> None:
+        """Note that this place opened a lane at `now`."""
+        self._forget(now)
+        if not 0 <= now - self._epochs[0].since < KEY_LIFE:
+            self._epochs.insert(0, _Epoch(key=self._new_key(), since=now))
+        self._epochs[0].opened[_mark(self._epochs[0].key, place)] = now
+
+    def __len__(self) -> int:
+        """How many openings are remembered."""
+        return sum(len(epoch.opened) for epoch in self._epochs)
+
+    def _forget(self, now: int) -> None:
+        """Drop what is past the re-entry time. Marks are in the order of their times but for clock steps."""
+        for epoch in self._epochs:
+            while epoch.opened:
+                mark, opened = next(iter(epoch.opened.items()))
+                if now - opened < self._reentry:
+                    break
+                del epoch.opened[mark]
+        self._epochs = [epoch for number, epoch in enumerate(self._epochs) if number == 0 or epoch.opened]
+
+
+def _mark(key: bytes, place: Place) -> bytes:
+    return hmac.digest(key, place.idx.to_bytes(8, "big") + place.uri.encode(), "sha256")

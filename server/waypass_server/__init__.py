@@ -1,0 +1,1 @@
+"""Issues passes, keeps lists, approves, publishes. Never imports the reader."""

@@ -1,0 +1,215 @@
+"""Programs that run beside this one: started, listened to, and ended by their own process id.
+
+What it promises:
+
+1. Both output streams are read all the time by a thread each, so a talkative program never blocks on a full pipe.
+2. Waiting has a deadline and ends early when the program ends; the error then carries the program's last words.
+3. A program is only ever signalled by its own id, and `close()` (or leaving the `with` block) leaves none behind.
+4. A program inherits the environment; `environment` adds to it. Standard input is closed unless `stdin` is given.
+
+Arguments go to the operating system as they are; no shell reads them.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+POLL_SECONDS = 0.02
+LAST_WORDS = 20
+
+
+class ProgramError(Exception):
+    """A program did not do what was waited for: it ended, could not be started, or the deadline passed."""
+
+
+class Stream(StrEnum):
+    """Where a program writes."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+class Program:
+    """One running program. Use it as a context manager, or call `close()`."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        stdin: str | None = None,
+    ) -> None:
+        """Start it. `stdin` is written whole and closed. Raises `ProgramError` when it cannot be started."""
+        self.arguments = [str(argument) for argument in arguments]
+        self._grew = threading.Condition()
+        self._lines: dict[Stream, list[str]] = {stream: [] for stream in Stream}
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the caller's own arguments, and no shell
+                self.arguments,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+                cwd=folder,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            raise ProgramError(f"could not start {self.arguments[0]}: {error}") from error
+        self._threads = [
+            self._in_background(self._collect, Stream.STDOUT, self._process.stdout),
+            self._in_background(self._collect, Stream.STDERR, self._process.stderr),
+        ]
+        if stdin is not None:
+            self._threads.append(self._in_background(self._feed, stdin, self._process.stdin))
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        return self._process.poll()
+
+    def lines(self, stream: Stream) -> list[str]:
+        """What it has written so far, without line ends."""
+        with self._grew:
+            return list(self._lines[stream])
+
+    def text(self, stream: Stream) -> str:
+        """The same as one text; complete once `wait`, `kill` or `terminate` has returned."""
+        return "".join(f"{line}\n" for line in self.lines(stream))
+
+    def wait_for_line(
+        self, pattern: str, *, timeout: float, stream: Stream = Stream.STDERR, start: int = 0
+    ) -> re.Match[str]:
+        """The first line from number `start` on in which `pattern` is found. Raises `ProgramError`."""
+        deadline = time.monotonic() + timeout
+        searched = start
+        with self._grew:
+            while True:
+                lines = self._lines[stream]
+                for line in lines[searched:]:
+                    if found := re.search(pattern, line):
+                        return found
+                searched = max(searched, len(lines))
+                reading = any(thread.is_alive() for thread in self._threads[:2])
+                remaining = deadline - time.monotonic()
+                if not reading:
+                    raise self._unmet(f"a line matching {pattern!r} on {stream}, but it ended")
+                if remaining <= 0:
+                    raise self._unmet(f"a line matching {pattern!r} on {stream} within {timeout} s")
+                # Bounded, because a stream that ends does not always come with a last line.
+                self._grew.wait(min(remaining, 0.1))
+
+    def wait(self, *, timeout: float) -> int:
+        """Wait until it has ended and all its output is here; its exit code. Raises `ProgramError`."""
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise self._unmet(f"an end within {timeout} s") from None
+        for thread in self._threads:
+            # A grandchild that keeps the pipe open must not hold us here.
+            thread.join(timeout=2.0)
+        return code
+
+    def terminate(self, *, timeout: float = 10.0) -> int:
+        """SIGTERM, then wait for the end; its exit code. Raises `ProgramError` when it does not end in time."""
+        self.signal(signal.SIGTERM)
+        return self.wait(timeout=timeout)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone. Nothing happens when it has ended already."""
+        self.signal(signal.SIGKILL)
+        self.wait(timeout=10.0)
+
+    def pause(self) -> None:
+        """SIGSTOP: it keeps its connections and does nothing, as a hung program does."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this process id, unless it has ended and been waited for."""
+        self._process.send_signal(number)
+
+    def close(self) -> None:
+        """End it whatever it does, and release the pipes."""
+        self.kill()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _in_background(self, task: "Task", *arguments: object) -> threading.Thread:
+        thread = threading.Thread(target=task, args=arguments, name=f"output of {self.pid}", daemon=True)
+        thread.start()
+        return thread
+
+    def _collect(self, stream: Stream, pipe: IO[str]) -> None:
+        for line in pipe:
+            with self._grew:
+                self._lines[stream].append(line.rstrip("\n"))
+                self._grew.notify_all()
+        with self._grew:
+            self._grew.notify_all()
+
+    @staticmethod
+    def _feed(text: str, pipe: IO[str]) -> None:
+        try:
+            pipe.write(text)
+            pipe.close()
+        except BrokenPipeError:
+            pass  # It ended, or closed its input, without reading everything: its exit code tells.
+
+    def _unmet(self, expected: str) -> ProgramError:
+        words = [*self._lines[Stream.STDOUT][-LAST_WORDS:], *self._lines[Stream.STDERR][-LAST_WORDS:]]
+        state = "still running" if self.exit_code is None else f"ended with {self.exit_code}"
+        return ProgramError("\n".join([f"{self.arguments[0]} ({state}): expected {expected}; it said:", *words]))
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody listens on now. Prefer port 0 where the program can tell which one it took."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(host: str, port: int, *, timeout: float, program: Program | None = None) -> None:
+    """Wait until something accepts connections there. Raises `ProgramError` at the deadline or when `program` ends."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with socket.create_connection((host, port), timeout=1.0):
+                return
+        except OSError as error:
+            if program is not None and program.exit_code is not None:
+                raise ProgramError(
+                    f"expected a listener at {host}:{port}, but the program ended with {program.exit_code}:\n"
+                    f"{program.text(Stream.STDERR)}"
+                ) from error
+            if time.monotonic() >= deadline:
+                raise ProgramError(f"expected a listener at {host}:{port} within {timeout} s: {error}") from error
+        time.sleep(POLL_SECONDS)

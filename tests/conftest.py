@@ -1,0 +1,16 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of vectors and pictures that others made; tests that need it are skipped where it is absent."""
+    here = Path(__file__).resolve().parent.parent
+    folder = Path(os.environ.get("WAYPASS_SHARED", here.parent / "shared"))
+    if not (folder / "vectors").is_dir():
+        pytest.skip("the shared vectors are not beside this checkout; WAYPASS_SHARED names another place")
+    return folder
