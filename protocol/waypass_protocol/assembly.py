@@ -3,7 +3,7 @@
 The rules, for each verified message:
 
 1. `iat` more than the clock skew ahead: a head moves the clock rule only; the rest is refused (`FromTheFuture`)
-2. a snapshot whose `exp` had passed when it arrived is refused (`Expired`), a head of another network too (`WrongPlace`)
+2. a snapshot that had expired when it arrived is refused (`Expired`); a head of another network too (`WrongPlace`)
 3. per list the newest snapshot and the 64 newest deltas are kept; the list is the snapshot with the unbroken run of
    deltas after it
 4. the result is swapped in only if its version is above the held one and at or above the floor, the highest version
@@ -53,6 +53,8 @@ from waypass_protocol.status import (
 DEFAULT_CLOCK_SKEW = 60
 # A base older than this is fetched again, so that base and ring rebuild the list after a restart without network.
 OLDEST_BASE = 32
+# What is not signed can carry half a megabyte of names; a log gets so much of them.
+_MAX_DETAIL = 300
 
 
 class Kind(Enum):
@@ -246,7 +248,7 @@ class StatusStore:
                 return self._take_head(data, now=now, restored=restored)
             message = self._read_part(kind, data, now=now, list_topic=list_topic, restored=restored)
         except ProtocolError as error:
-            return Receipt(reports=(_REPORT_OF[type(error)],), detail=f"{kind.value}: {error}")
+            return Receipt(reports=(_REPORT_OF[type(error)],), detail=f"{kind.value}: {error}"[:_MAX_DETAIL])
         parts = self._parts.setdefault(message.uri, _Parts())
         kept, reports = self._keep_part(parts, message, data)
         swapped, more = self._rebuild(message, parts)
@@ -286,7 +288,8 @@ class StatusStore:
             self._keeper.keep_message(message.uri, Kind.SNAPSHOT, message.version, data)
             return True, reports
         if message.version in parts.deltas:
-            if parts.deltas[message.version].changes != message.changes:
+            ahead = held is None or message.version > held.version
+            if ahead and parts.deltas[message.version].changes != message.changes:
                 reports = (Report.CONFLICT,)
             return False, reports
         if parts.base is not None and message.version <= parts.base:

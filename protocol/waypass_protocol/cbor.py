@@ -28,7 +28,7 @@ _SIGN1_TAG = 18
 def scan(data: bytes, *, nesting: int = MAX_NESTING) -> None:
     """Check that `data` is one deterministic item as the module says. Raises `Malformed`."""
     try:
-        end = _item(data, 0, nesting)
+        end = _item_end(data, nesting)
     except IndexError:
         raise Malformed(f"CBOR: the item goes on after its {len(data)} bytes") from None
     if end != len(data):
@@ -55,48 +55,51 @@ def encode(value: object) -> bytes:
     return data
 
 
-def _item(data: bytes, pos: int, room: int) -> int:  # noqa: C901, PLR0912 - one loop, for its speed
-    """Check the item at `pos` and return where it ends. `room` is how many containers may still open."""
-    head = data[pos]
-    pos += 1
-    major = head >> 5
-    value = head & 31
-    if value > 23:
-        value, pos = _argument(data, pos, value)
-    if major <= _NEGATIVE:
-        return pos
-    if major <= _TEXT:
-        end = pos + value
-        if end > len(data):
-            raise Malformed(f"CBOR: a string of {value} bytes where {len(data) - pos} are left")
-        if major == _TEXT:
-            _check_text(data[pos:end])
-        return end
-    if major == _SIMPLE:
-        raise Malformed(f"CBOR: expected integers, strings, arrays and maps, got simple value or float 0x{head:02x}")
-    if room == 0:
-        raise Malformed(f"CBOR: nesting deeper than {MAX_NESTING}")
-    room -= 1
-    if major == _MAP:
-        last = b""
-        for _ in range(value):
-            start = pos
-            if data[pos] >> 5 not in (_UINT, _NEGATIVE, _TEXT):
+def _item_end(data: bytes, nesting: int) -> int:  # noqa: C901, PLR0912 - one loop, for its speed
+    """Check the item that `data` begins with and return where it ends.
+
+    `left` counts the items still to come in the innermost container (for a map, keys and values). `last` is the key
+    before in a map, None elsewhere. `outer` holds the same two of the containers around it.
+    """
+    outer: list[tuple[int, bytes | None]] = []
+    left, last = 1, None
+    pos = 0
+    while True:
+        while not left:
+            if not outer:
+                return pos
+            left, last = outer.pop()
+        left -= 1
+        start = pos
+        head = data[pos]
+        pos += 1
+        major = head >> 5
+        value = head & 31
+        if value > 23:
+            value, pos = _argument(data, pos, value)
+        if _BYTES <= major <= _TEXT:
+            end = pos + value
+            if end > len(data):
+                raise Malformed(f"CBOR: a string of {value} bytes where {len(data) - pos} are left")
+            if major == _TEXT:
+                _check_text(data[pos:end])
+            pos = end
+        if last is not None and left & 1:
+            if major > _TEXT or major == _BYTES:
                 raise Malformed("CBOR: expected an integer or text as map key")
-            pos = _item(data, pos, room)
             key = data[start:pos]
             if key <= last:
                 raise Malformed("CBOR: expected map keys in ascending order, each once")
             last = key
-            pos = _item(data, pos, room)
-        return pos
-    if major == _ARRAY:
-        for _ in range(value):
-            pos = _item(data, pos, room)
-        return pos
-    if value != _SIGN1_TAG:
-        raise Malformed(f"CBOR: expected no tag but {_SIGN1_TAG}, got {value}")
-    return _item(data, pos, room)
+        elif major > _TEXT:
+            if major == _SIMPLE:
+                raise Malformed(f"CBOR: expected integers, strings, arrays and maps, got 0x{head:02x}, simple or float")
+            if major == _TAG and value != _SIGN1_TAG:
+                raise Malformed(f"CBOR: expected no tag but {_SIGN1_TAG}, got {value}")
+            if len(outer) == nesting:
+                raise Malformed(f"CBOR: nesting deeper than {nesting}")
+            outer.append((left, last))
+            left, last = (2 * value, b"") if major == _MAP else (value if major == _ARRAY else 1, None)
 
 
 def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:

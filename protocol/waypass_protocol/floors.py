@@ -37,10 +37,14 @@ class Floors:
     newest_head: Mark | None = None
 
     def without_keys_outside(self, kids: frozenset[bytes]) -> "Floors":
-        """The floors that still hold when `kids` are the keys of the trust set."""
+        """The floors that still hold when `kids` are the keys of the trust set.
+
+        A renewal speaks of the version below it: without that floor an older list would take over its age.
+        """
+        versions = {uri: mark for uri, mark in self.versions.items() if mark.kid in kids}
         return Floors(
-            versions={uri: mark for uri, mark in self.versions.items() if mark.kid in kids},
-            renewals={uri: mark for uri, mark in self.renewals.items() if mark.kid in kids},
+            versions=versions,
+            renewals={uri: mark for uri, mark in self.renewals.items() if mark.kid in kids and uri in versions},
             sequence=self.sequence if self.sequence and self.sequence.kid in kids else None,
             newest_head=self.newest_head if self.newest_head and self.newest_head.kid in kids else None,
         )
@@ -73,7 +77,7 @@ def read_floors(text: str | bytes) -> Floors:
     expected = {"format", "versions", "renewals", "sequence", "newest_head"}
     if document.keys() != expected:
         raise Malformed(f"floors: expected members {sorted(expected)}, got {sorted(document)}")
-    if document["format"] != _FORMAT:
+    if type(document["format"]) is not int or document["format"] != _FORMAT:
         raise Malformed(f"floors: expected format {_FORMAT}, got {document['format']!r}")
     return Floors(
         versions=_read_marks(document["versions"], "floors: versions"),
@@ -107,6 +111,8 @@ def _read_mark(value: Any, what: str) -> Mark:
         raw = bytes.fromhex(kid)
     except (TypeError, ValueError):
         raise Malformed(f"{what}: expected a kid in hex, got {kid!r}") from None
+    if raw.hex() != kid:  # one kid has one spelling; the library also reads spaces and capitals
+        raise Malformed(f"{what}: expected a kid in lowercase hex, got {kid!r}")
     if len(raw) != KID_LENGTH:
         raise Malformed(f"{what}: expected a kid of {KID_LENGTH} bytes, got {len(raw)}")
     return Mark(value=number, kid=raw)

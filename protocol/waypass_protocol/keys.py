@@ -174,6 +174,8 @@ class HolderKey:
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Check an ES256 signature of 64 bytes (r then s). Raises `BadSignature`."""
+        if len(signature) != cose.SIGNATURE_LENGTH:
+            raise BadSignature(f"expected a holder's signature of {cose.SIGNATURE_LENGTH} bytes, got {len(signature)}")
         r = int.from_bytes(signature[:COORDINATE_LENGTH], "big")
         s = int.from_bytes(signature[COORDINATE_LENGTH:], "big")
         try:
@@ -212,9 +214,14 @@ def read_trust_set(text: str | bytes) -> TrustSet:
 
 
 def read_json_object(text: str | bytes, *, what: str) -> dict[str, Any]:
-    """Parse a JSON object in which no member stands twice. Raises `Malformed` that begins with `what`."""
+    """Parse a JSON object (RFC 8259): no member twice, no NaN or infinity, and all text can be written as UTF-8.
+
+    Raises `Malformed` that begins with `what`.
+    """
     try:
         document = json.loads(text, object_pairs_hook=_object_once)
+        # The library lets NaN, 1e999 and half of a surrogate pair through; writing them again finds all three.
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise Malformed(f"{what}: expected a JSON object: {error}") from None
     if not isinstance(document, dict):

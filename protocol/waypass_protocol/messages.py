@@ -5,6 +5,7 @@ each of its type, at most `MAX_MESSAGE` bytes, otherwise `Malformed`.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -17,6 +18,7 @@ from waypass_protocol.reasons import Outcome, Reason, Shown
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 MAX_MESSAGE = 64 * 1024
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 SMALLEST_COUNT = 5
 # Upper bounds in milliseconds, frame to decision; the last bucket is open.
 LATENCY_BOUNDS_MS = (5, 10, 15, 25, 50, 100, 200, 500)
@@ -163,10 +165,23 @@ def _held_row(row: Any, what: str) -> HeldRow:
     return HeldRow(
         uri=_text(row, "uri", what),
         version=_count(row["version"], f"{what}: version"),
-        digest=_text(row, "digest", what),
-        age=None if row["age"] is None else int(_number(row, "age", what)),
+        digest=_digest(row["digest"], what),
+        age=None if row["age"] is None else _age(row["age"], what),
         since=_number(row, "since", what),
     )
+
+
+def _digest(value: object, what: str) -> str:
+    if not isinstance(value, str) or _SHA256_HEX.fullmatch(value) is None:
+        raise Malformed(f"{what}: expected digest as 64 lowercase hex digits, got {value!r}")
+    return value
+
+
+def _age(value: object, what: str) -> int:
+    """Seconds; below zero where the head's clock is a little ahead of the reader's."""
+    if not isinstance(value, int) or isinstance(value, bool) or not abs(value) < 2**63:
+        raise Malformed(f"{what}: expected age in whole seconds, got {value!r}")
+    return value
 
 
 def _live(document: dict[str, Any], what: str) -> LiveMessage:

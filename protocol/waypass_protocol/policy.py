@@ -48,9 +48,9 @@ def policy_from_mapping(document: dict[str, object]) -> Policy:
 
 def _read_value(name: str, value: object) -> object:
     if name == "when_stale":
-        if value not in set(WhenStale):
+        if not isinstance(value, str) or value not in set(WhenStale):
             raise Malformed(f"policy: expected when_stale 'open' or 'assist', got {value!r}")
-        return WhenStale(str(value))
+        return WhenStale(value)
     if name == "identity_check_paper":
         if not isinstance(value, bool):
             raise Malformed(f"policy: expected identity_check_paper true or false, got {value!r}")

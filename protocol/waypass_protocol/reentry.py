@@ -63,17 +63,23 @@ class ReentryMemory:
 
     def remember(self, place: Place, now: int) -> None:
         """Note that this place opened a lane at `now`."""
-        self._forget(now)
+        self.forget(now)
         if not 0 <= now - self._epochs[0].since < KEY_LIFE:
             self._epochs.insert(0, _Epoch(key=self._new_key(), since=now))
-        self._epochs[0].opened[_mark(self._epochs[0].key, place)] = now
+        newest = self._epochs[0]
+        mark = _mark(newest.key, place)
+        newest.opened.pop(mark, None)  # so that it stands last, in the order of the times
+        newest.opened[mark] = now
 
     def __len__(self) -> int:
         """How many openings are remembered."""
         return sum(len(epoch.opened) for epoch in self._epochs)
 
-    def _forget(self, now: int) -> None:
-        """Drop what is past the re-entry time. Marks are in the order of their times but for clock steps."""
+    def forget(self, now: int) -> None:
+        """Drop what is past the re-entry time; a quiet station calls it now and then, `remember` does each time.
+
+        Marks are in the order of their times but for clock steps.
+        """
         for epoch in self._epochs:
             while epoch.opened:
                 mark, opened = next(iter(epoch.opened.items()))

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-import base45  # type: ignore[import-untyped]  # the library has no types
+import base45
 import cbor2
 import cv2
 import numpy as np
@@ -188,8 +188,8 @@ def health_qr_png(text: str, *, pixels_per_module: int = 4) -> bytes:
 
     `text` holds only the characters of QR's alphanumeric mode, as every `HC1:` text does.
     """
-    import qrcode  # type: ignore[import-untyped]  # the library has no types
-    from qrcode.util import MODE_ALPHA_NUM, QRData  # type: ignore[import-untyped]
+    import qrcode
+    from qrcode.util import MODE_ALPHA_NUM, QRData
 
     code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_Q, border=4)
     code.add_data(QRData(text.encode("ascii"), mode=MODE_ALPHA_NUM), optimize=0)

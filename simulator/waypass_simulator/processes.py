@@ -17,17 +17,19 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from waypass_simulator.errors import SimulatorError
+
 POLL_SECONDS = 0.02
 LAST_WORDS = 20
 
 
-class ProgramError(Exception):
+class ProgramError(SimulatorError):
     """A program did not do what was waited for: it ended, could not be started, or the deadline passed."""
 
 
@@ -150,6 +152,8 @@ class Program:
     def close(self) -> None:
         """End it whatever it does, and release the pipes."""
         self.kill()
+        if any(thread.is_alive() for thread in self._threads):
+            return  # A grandchild still holds a pipe: closing it under its reader would block; they end together.
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
@@ -162,7 +166,7 @@ class Program:
     ) -> None:
         self.close()
 
-    def _in_background(self, task: "Task", *arguments: object) -> threading.Thread:
+    def _in_background(self, task: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=task, args=arguments, name=f"output of {self.pid}", daemon=True)
         thread.start()
         return thread

@@ -39,11 +39,14 @@ class CaptureGrabber:
         self._name = name
 
     def grab(self) -> Pixels:
-        """The next frame; raises `SourceLost` when OpenCV gets none."""
-        taken, image = self._capture.read()
-        if not taken:
-            raise SourceLost(f"{self._name}: gives no more frames; check its cable and its power")
-        return to_grey(image)
+        """The next frame; raises `SourceLost` when OpenCV gets none, or none that is a picture."""
+        try:
+            taken, image = self._capture.read()
+            if taken:
+                return to_grey(image)
+        except (cv2.error, ValueError) as error:
+            raise SourceLost(f"{self._name}: gives frames that can't be used ({error})") from error
+        raise SourceLost(f"{self._name}: gives no more frames; check its cable and its power")
 
     def release(self) -> None:
         """Closes the device."""

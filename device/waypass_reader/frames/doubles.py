@@ -1,5 +1,7 @@
-"""Cameras that are not there, for tests, demonstrations and dry runs. The folder source is the double to reach for first;
-these stand where a device's own behaviour is the subject: frames that pile up, a cable that is pulled, a Raspberry Pi.
+"""Cameras that are not there, for tests, demonstrations and dry runs.
+
+The folder source is the double to reach for first. These stand where a device's own behaviour is the subject: frames
+that pile up, a cable that is pulled, a Raspberry Pi.
 """
 
 import queue

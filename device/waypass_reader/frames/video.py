@@ -34,7 +34,7 @@ class VideoSource:
 
     @property
     def ended(self) -> bool:
-        """Whether the last frame was given, or the source was closed."""
+        """Whether the end of the video was met, or the source was closed."""
         return self._over or self._closed.is_set()
 
     def next_frame(self, timeout_seconds: float) -> Frame | None:

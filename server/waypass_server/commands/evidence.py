@@ -26,6 +26,7 @@ from typing import Annotated
 import typer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from waypass_server.evidence import Evidence, EvidenceError, authenticate, judge
@@ -75,9 +76,11 @@ class Answer:
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of a table.")] = False,
 ) -> None:
-    """Checks health certificates: one {"text", "signers": [base64 DER], "at": UNIX} a line on standard input.
+    """Checks health certificates, one a line on standard input.
 
-    Exits with 0 when all are verified, 1 when one is not, 2 when a line is not such an object.
+    A line is a JSON object: "text" is the certificate, "signers" a list of signer certificates (DER in
+    base64), "at" the time to judge by in UNIX seconds. Exits with 0 when all are verified, 1 when one is not,
+    2 when a line is not such an object.
     """
     answers = []
     for number, line in enumerate(typer.get_binary_stream("stdin"), start=1):
@@ -110,8 +113,10 @@ def answer(line: bytes) -> Answer:
 def _what_is_wrong(error: ValidationError) -> str:
     """In one line, without the input: it may hold a person's certificate."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
+    places = [".".join(map(str, problem["loc"])) for problem in problems]
     return "; ".join(
-        ".".join(str(part) for part in (*problem["loc"], "")) + f" {problem['msg']}" for problem in problems
+        f"{place}: {problem['msg']}" if place else problem["msg"]
+        for place, problem in zip(places, problems, strict=True)
     )
 
 
@@ -138,15 +143,17 @@ def _plain(value: object) -> object:
 
 
 def _table(answers: Iterable[Answer]) -> Table:
-    table = Table("line", "verified", "what", "issuer", "from", "until")
+    table = Table("line", "verified", "what", "issuer", "from (UTC)", "until (UTC)")
     for number, given in enumerate(answers, start=1):
         held = given.evidence
         if held is None:
             table.add_row(str(number), "no", given.reason)
         else:
-            table.add_row(str(number), "yes", held.kind, held.issuer, _time(held.valid_from), _time(held.valid_until))
+            table.add_row(
+                str(number), "yes", held.kind, escape(held.issuer), _time(held.valid_from), _time(held.valid_until)
+            )
     return table
 
 
 def _time(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")

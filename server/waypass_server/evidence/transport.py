@@ -12,7 +12,7 @@ Real certificates hold about 300 to 800 bytes. What the bytes say is not looked 
 
 import zlib
 
-import base45  # type: ignore[import-untyped]  # the library has no types
+import base45
 
 from waypass_server.evidence.errors import Reason, UnreadableError
 

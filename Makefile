@@ -1,0 +1,50 @@
+# The doors for people. `make demo` and `make test` set everything up by themselves.
+
+PY := .venv/bin/python
+SYSTEM_DEMO := libzbar0
+SYSTEM_TEST := libzbar0 mosquitto
+
+.PHONY: help setup setup-test demo test check bench fuzz lock clean
+
+help:
+	@echo "make demo    the whole system on this machine, with a story that runs"
+	@echo "make test    set up and run the tests"
+	@echo "make check   ruff and mypy over code and tests"
+	@echo "make bench   the benchmarks, each beside its peer and its floor"
+	@echo "make fuzz    a million inputs for each decoder"
+	@echo "make setup   make .venv and check the system packages"
+	@echo "make lock    lock the dependencies anew"
+
+setup:
+	@scripts/setup $(SYSTEM_DEMO)
+
+setup-test:
+	@scripts/setup $(SYSTEM_TEST)
+
+demo: setup
+	@.venv/bin/waypass demo --headless
+
+test: setup-test
+	@$(PY) -m pytest
+
+check: setup-test
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy protocol device server simulator tests benchmarks
+
+bench: setup-test
+	@$(PY) benchmarks/decision.py
+	@$(PY) benchmarks/propagation.py --broker embedded
+	@$(PY) benchmarks/propagation.py --broker mosquitto
+
+fuzz: setup
+	@nice $(PY) -m tests.fuzz --inputs 1000000
+
+# Names no registry: the file holds names, versions and hashes only.
+lock: setup
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+		--no-emit-index-url --no-header pyproject.toml -o requirements/lock.txt
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,5 @@
+"""`waypass-reader run`: a gate."""
+
+
+def run() -> None:
+    """A gate."""

@@ -1,0 +1,110 @@
+"""The status inbox: what arrives from the network or from disk, on its way into the lists that decisions read.
+
+Messages are handed in one after the other. Each goes to the status store, which verifies it, keeps it on disk and swaps the list in
+memory, in that order; lanes read `StatusStore.view` and never wait for this. What was refused is counted by reason and
+logged at most once a minute a reason.
+
+A message that was refused for its time (from the future, expired, a key that is not yet or no longer trusted) may be
+good when the clock is right: `refused_for_time` says that something was, so that the link asks for everything again.
+"""
+
+import threading
+from dataclasses import dataclass
+
+from waypass_protocol.assembly import Kind, Receipt, Report, StatusStore
+from waypass_protocol.messages import HeldRow
+from waypass_reader.clock import Clock
+from waypass_reader.log import Log, ReportLimiter
+from waypass_reader.store_files import DiskKeeper
+
+RETRY_NS = 10**9
+_OF_TIME = frozenset({Report.FROM_THE_FUTURE, Report.EXPIRED, Report.UNKNOWN_KEY})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What one message changed: `lists` were swapped in, `head` renewed ages."""
+
+    lists: tuple[str, ...] = ()
+    head: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether the reader's state is another one now."""
+        return self.head or bool(self.lists)
+
+
+class StatusInbox:
+    """The way into one reader's status store; see the module's docstring."""
+
+    def __init__(self, *, store: StatusStore, keeper: DiskKeeper, clock: Clock, log: Log) -> None:
+        self.store = store
+        self._keeper = keeper
+        self._clock = clock
+        self._log = log
+        self._reports = ReportLimiter()
+        self._lock = threading.Lock()
+        self._retried_ns = 0
+        self._since: dict[str, float] = {}
+        self.refused_for_time = False
+
+    def restore(self) -> None:
+        """Take what an earlier run of this reader kept."""
+        now = self._clock.now()
+        self._keeper.restore(self.store, now=int(now))
+        self._since = dict.fromkeys(self.store.view, now)
+
+    def take(self, kind: Kind, data: bytes, *, list_topic: str | None = None) -> Change:
+        """Take one message as it came; `list_topic` is the list that its topic names."""
+        with self._lock:
+            now = self._clock.now()
+            receipt = self.store.receive(kind, data, now=int(now), list_topic=list_topic)
+            swapped_at = self._clock.now()
+            self._since |= dict.fromkeys(receipt.swapped, swapped_at)
+            if receipt.kept and kind is not Kind.HEAD:
+                for uri in self.store.known_lists():
+                    self._keeper.forget_unneeded(self.store, uri)
+        self._note(receipt)
+        return Change(lists=receipt.swapped, head=receipt.kept and kind is Kind.HEAD)
+
+    def refuse_topic(self, detail: str) -> None:
+        """Count a message whose topic carries no status message of this network."""
+        if self._reports.note(Report.WRONG_PLACE.value, now_ns=self._clock.monotonic_ns()):
+            self._log.warning("a message was refused", reason=Report.WRONG_PLACE.value, detail=detail)
+
+    def retry_disk(self) -> None:
+        """Write what could not be written before, tried once a second."""
+        now_ns = self._clock.monotonic_ns()
+        if self._keeper.behind and now_ns - self._retried_ns >= RETRY_NS:
+            self._retried_ns = now_ns
+            with self._lock:
+                self._keeper.write_waiting()
+
+    def rows(self) -> tuple[HeldRow, ...]:
+        """The lists as they are held now. Called from any thread."""
+        now = self._clock.now()
+        return tuple(
+            HeldRow(
+                uri=held.uri,
+                version=held.version,
+                digest=held.digest.hex(),
+                age=held.age(int(now)),
+                since=self._since.get(held.uri, now),
+            )
+            for held in self.store.view.values()
+        )
+
+    def reports(self) -> dict[str, int]:
+        """How many messages were refused since start, by reason."""
+        return self._reports.counts()
+
+    @property
+    def disk_health(self) -> str:
+        """ "ok", or what is wrong with the state folder."""
+        return self._keeper.health
+
+    def _note(self, receipt: Receipt) -> None:
+        for report in receipt.reports:
+            self.refused_for_time = self.refused_for_time or report in _OF_TIME
+            if self._reports.note(report.value, now_ns=self._clock.monotonic_ns()):
+                self._log.warning("a message was refused", reason=report.value, detail=receipt.detail)

@@ -1,0 +1,212 @@
+"""One lane: frames in, decisions out, for as long as the reader runs.
+
+1. A frame is taken, decoded and, if a text in it is not answered yet, decided: `Desk.judge` has the rule for several.
+2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`open_seconds`). Everything else
+   shows its aspect and lights *please wait*; the lane goes on looking.
+3. A text is answered once while it stays in view. It is decided again after 2 s without it, or when the lists or the trust
+   in the clock changed; one that has opened is not, as long as it stays in view.
+4. After 2 s in which no text was in view the lane is idle again.
+5. A camera that can't be opened or is lost makes the lane out of order: it says so, and tries again every second, without
+   end. A single frame that can't be read is passed over. A turnstile that fails makes it out of order too.
+6. A source of files ends; then so does the lane.
+
+A decision takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from waypass_protocol.messages import LaneState, LiveMessage
+from waypass_protocol.reasons import Decision, Outcome
+from waypass_reader.clock import Clock
+from waypass_reader.counts import Counts
+from waypass_reader.deciding import Desk, Footing
+from waypass_reader.decoding import decode_frame
+from waypass_reader.display import Display, Showing
+from waypass_reader.errors import SourceError, SourceLost
+from waypass_reader.frames import Frame, FrameSource
+from waypass_reader.link import Outlet
+from waypass_reader.log import Log
+from waypass_reader.turnstile import Turnstile, TurnstileError
+
+FRAME_SECONDS = 0.1
+AWAY_NS = 2 * 10**9
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneParts:
+    """What a lane is made of. `open_source` is called again after a camera was lost."""
+
+    open_source: Callable[[], FrameSource]
+    turnstile: Turnstile
+    display: Display
+    desk: Desk
+    counts: Counts
+    outlet: Outlet
+    clock: Clock
+    log: Log
+
+
+@dataclass(kw_only=True, slots=True)
+class _Answered:
+    """A text in view that was decided: when it was last seen, on what footing, and whether it opened."""
+
+    seen_ns: int
+    footing: Footing
+    opened: bool
+
+
+class Lane:
+    """One lane of a reader; `run` is called in a thread of its own."""
+
+    def __init__(self, name: str, parts: LaneParts, *, open_seconds: float) -> None:
+        self.name = name
+        self.state = LaneState.IDLE
+        self._parts = parts
+        self._open_ns = int(open_seconds * 1e9)
+        self._stopping = threading.Event()
+        self._answered: dict[str, _Answered] = {}
+        self._seen_ns = 0
+
+    def stop(self) -> None:
+        """End `run` soon. Called from any thread."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until `stop`, or until the source has ended."""
+        try:
+            self._parts.display.idle(self.name)
+            while not self._stopping.is_set():
+                try:
+                    with self._parts.open_source() as source:
+                        self._watch(source)
+                    break
+                except SourceError as error:
+                    self._fail(str(error))
+        finally:
+            self._parts.turnstile.close()
+            self._parts.display.close()
+
+    def _watch(self, source: FrameSource) -> None:
+        """Look at frames until the source has ended. Raises `SourceLost`."""
+        while not (self._stopping.is_set() or source.ended):
+            try:
+                frame = source.next_frame(FRAME_SECONDS)
+            except SourceLost:
+                raise
+            except SourceError as error:
+                self._parts.log.warning("a frame can't be read", lane=self.name, cause=str(error))
+                continue
+            if self.state is LaneState.OUT_OF_ORDER and frame is not None:
+                self._become_idle()
+            if frame is not None:
+                self._look(frame)
+            self._rest_if_nobody_is_there()
+
+    def _look(self, frame: Frame) -> None:
+        """Rules 1 and 3."""
+        started_ns = self._parts.clock.monotonic_ns()
+        texts = [sighting.text for sighting in decode_frame(frame.pixels)]
+        decoded_ns = self._parts.clock.monotonic_ns()
+        if not texts:
+            return
+        self._seen_ns = decoded_ns
+        footing = self._parts.desk.footing()
+        if not self._see(texts, footing, decoded_ns):
+            return
+        decision = self._parts.desk.judge(texts)
+        decided_ns = self._parts.clock.monotonic_ns()
+        opened = decision.outcome is Outcome.OPEN
+        for text in texts:
+            self._answered[text] = _Answered(seen_ns=decided_ns, footing=footing, opened=opened)
+        self._act(
+            decision,
+            frame_to_decision_ms=(decided_ns - frame.at_ns) / 1e6,
+            decode_ms=(decoded_ns - started_ns) / 1e6,
+        )
+        if opened:
+            self._stay_open()
+
+    def _see(self, texts: Sequence[str], footing: Footing, now_ns: int) -> bool:
+        """Note what is in view, and forget what has been away; whether something there has no answer yet."""
+        self._answered = {text: each for text, each in self._answered.items() if now_ns - each.seen_ns < AWAY_NS}
+        unanswered = False
+        for text in texts:
+            known = self._answered.get(text)
+            if known is None:
+                unanswered = True
+                continue
+            known.seen_ns = now_ns
+            unanswered = unanswered or not (known.opened or known.footing.same_as(footing))
+        return unanswered
+
+    def _act(self, decision: Decision, *, frame_to_decision_ms: float, decode_ms: float) -> None:
+        """Rule 2, in the order that the module's docstring gives."""
+        now = self._parts.clock.now()
+        opened = decision.outcome is Outcome.OPEN
+        try:
+            if opened:
+                self._parts.turnstile.open()
+            else:
+                self._parts.turnstile.wait()
+        except TurnstileError as error:
+            self._fail(str(error))
+            return
+        self._parts.display.show(
+            Showing(
+                lane=self.name,
+                outcome=decision.outcome,
+                reason=decision.reason,
+                aspect=decision.aspect,
+                frame_to_decision_ms=frame_to_decision_ms,
+                decode_ms=decode_ms,
+                at=now,
+            )
+        )
+        self._parts.counts.note(decision.outcome, decision.reason, milliseconds=frame_to_decision_ms, now=now)
+        self._say(LaneState.OPEN if opened else LaneState.WAIT, decision)
+
+    def _stay_open(self) -> None:
+        """No frame is looked at while somebody walks through; what stood in view then still stands there after."""
+        self._stopping.wait(self._open_ns / 1e9)
+        now_ns = self._parts.clock.monotonic_ns()
+        for answered in self._answered.values():
+            answered.seen_ns = now_ns
+        if self.state is LaneState.OPEN:
+            self._become_idle()
+
+    def _rest_if_nobody_is_there(self) -> None:
+        """Rule 4."""
+        if self.state is LaneState.WAIT and self._parts.clock.monotonic_ns() - self._seen_ns >= AWAY_NS:
+            self._become_idle()
+
+    def _become_idle(self) -> None:
+        try:
+            self._parts.turnstile.idle()
+        except TurnstileError as error:
+            self._fail(str(error))
+            return
+        self._parts.display.idle(self.name)
+        self._say(LaneState.IDLE, None)
+
+    def _fail(self, why: str) -> None:
+        """Rule 5: out of order, and a pause before the next try."""
+        if self.state is not LaneState.OUT_OF_ORDER:
+            self._parts.log.warning("the lane is out of order", lane=self.name, cause=why)
+            self._parts.display.out_of_order(self.name)
+            self._say(LaneState.OUT_OF_ORDER, None)
+        self._stopping.wait(RETRY_SECONDS)
+
+    def _say(self, state: LaneState, decision: Decision | None) -> None:
+        self.state = state
+        self._parts.outlet.say_live(
+            LiveMessage(
+                lane=self.name,
+                state=state,
+                outcome=decision and decision.outcome,
+                reason=decision and decision.reason,
+                aspect=decision and decision.aspect,
+            )
+        )

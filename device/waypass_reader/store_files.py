@@ -1,0 +1,255 @@
+"""The status messages and floors that a reader keeps on disk, so that it decides after a restart without network.
+
+A folder holds, all of it public and signed:
+
+- `messages/HASH-VERSION.snapshot` and `.delta`, HASH being 16 hex digits of the SHA-256 of the list's URI, and `head`
+- `floors.0` and `floors.1`: the floors in two generations, each with its number and a checksum
+- `set-aside/`: what was found damaged, for somebody to look at
+
+The rules:
+
+1. A message is written to a temporary name, synced, renamed, and its folder synced, before the floors that follow.
+2. Floors overwrite the older of the two generations, so that a power cut or a damaged file never loses both. The newest
+   generation whose checksum holds is read.
+3. Nothing here raises into the store. What can't be written is reported as health, kept waiting and tried again; the
+   swap in memory goes on.
+4. What the store does not need to rebuild its lists is removed.
+5. At start snapshots are restored first, then deltas in the order of their versions, then the head. A file that is
+   damaged is reported and set aside.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from waypass_protocol.assembly import Kind, StatusStore
+from waypass_protocol.errors import Malformed
+from waypass_protocol.floors import Floors, read_floors
+from waypass_protocol.status import MAX_SNAPSHOT
+from waypass_reader.errors import ConfigurationError
+from waypass_reader.log import Log
+
+_HEAD = "head"
+_NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,20})\.(snapshot|delta)")
+_GENERATIONS = 2
+_MAX_FLOORS = 16 * 1024 * 1024
+
+
+class DiskKeeper:
+    """A `Keeper` over a folder; see the module's docstring. One thread writes; `health` is read from any."""
+
+    def __init__(self, folder: Path, *, log: Log) -> None:
+        """Make the folder. Raises `ConfigurationError` when it can't be made."""
+        self._folder = folder
+        self._messages = folder / "messages"
+        self._log = log
+        self._restoring = False
+        self._waiting: dict[str, bytes] = {}
+        self._kept: dict[str, set[str]] = {}
+        self._floors_waiting: Floors | None = None
+        self.health = "ok"
+        try:
+            self._messages.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"state {folder}: can't be made ({error.strerror})") from error
+        self._generation, self._floors = self._read_floors()
+
+    @property
+    def floors(self) -> Floors:
+        """The floors as they were kept last; empty when there are none."""
+        return self._floors
+
+    def keep_message(self, uri: str, kind: Kind, version: int, data: bytes) -> None:
+        """Keep a message (rule 1). Never raises an `OSError`."""
+        if self._restoring:
+            return
+        name = _HEAD if kind is Kind.HEAD else f"{_hash(uri)}-{version}.{kind.value}"
+        self._waiting[name] = data
+        self.write_waiting()
+
+    def keep_floors(self, floors: Floors) -> None:
+        """Keep the floors (rule 2). Never raises an `OSError`."""
+        if floors == self._floors and self._floors_waiting is None:
+            return
+        self._floors_waiting = floors
+        self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """Write what could not be written before, messages first. Called again from time to time while it fails."""
+        try:
+            while self._waiting:
+                name, data = next(iter(self._waiting.items()))
+                self._write_message(name, data)
+                del self._waiting[name]
+        except OSError as error:
+            self._note(f"a status message can't be written ({error.strerror})")
+            messages_failed = True
+        else:
+            messages_failed = False
+        # Without its messages a floor makes the list unknown after a restart; without the floor a withdrawn pass could
+        # open again then. So the floor is written all the same.
+        try:
+            if self._floors_waiting is not None:
+                self._write_floors(self._floors_waiting)
+                self._floors_waiting = None
+        except OSError as error:
+            self._note(f"the floors can't be written ({error.strerror})")
+        else:
+            if not messages_failed:
+                self._note("ok")
+
+    @property
+    def behind(self) -> bool:
+        """Whether something still waits to be written."""
+        return bool(self._waiting) or self._floors_waiting is not None
+
+    def forget_unneeded(self, store: StatusStore, uri: str) -> None:
+        """Rule 4 for one list."""
+        base, deltas = store.kept_versions(uri)
+        prefix = _hash(uri)
+        needed = {f"{prefix}-{version}.delta" for version in deltas}
+        if base is not None:
+            needed.add(f"{prefix}-{base}.snapshot")
+        kept = self._kept.get(prefix, set())
+        for name in sorted(kept - needed):
+            self._waiting.pop(name, None)
+            try:
+                (self._messages / name).unlink(missing_ok=True)
+            except OSError as error:
+                self._note(f"an old message can't be removed ({error.strerror})")
+                return
+            kept.discard(name)
+
+    def restore(self, store: StatusStore, *, now: int) -> None:
+        """Rule 5: hand the store what an earlier run kept."""
+        self._restoring = True
+        try:
+            for path, kind in self._files_in_order():
+                self._restore_file(store, path, kind, now)
+        finally:
+            self._restoring = False
+        for uri in store.known_lists():
+            self.forget_unneeded(store, uri)
+
+    def _restore_file(self, store: StatusStore, path: Path, kind: Kind, now: int) -> None:
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_SNAPSHOT + 1)
+        except OSError as error:
+            self._log.warning("a kept message can't be read", file=path.name, cause=error.strerror)
+            return
+        receipt = store.restore(kind, data, now=now)
+        if (receipt.reports and not receipt.kept) or not data:
+            self._set_aside(path, receipt.detail or "empty")
+        elif match := _NAME.fullmatch(path.name):
+            self._kept.setdefault(match[1], set()).add(path.name)
+
+    def _files_in_order(self) -> Iterator[tuple[Path, Kind]]:
+        found: list[tuple[int, int, str, Path, Kind]] = []
+        for path in self._list_messages():
+            if match := _NAME.fullmatch(path.name):
+                kind = Kind(match[3])
+                found.append((0 if kind is Kind.SNAPSHOT else 1, int(match[2]), path.name, path, kind))
+            elif path.name == _HEAD:
+                found.append((2, 0, path.name, path, Kind.HEAD))
+            else:  # a temporary file of a run that was cut off
+                path.unlink(missing_ok=True)
+        for _, _, _, path, kind in sorted(found, key=lambda each: each[:3]):
+            yield path, kind
+
+    def _list_messages(self) -> list[Path]:
+        try:
+            return [path for path in self._messages.iterdir() if path.is_file()]
+        except OSError as error:
+            self._note(f"the kept messages can't be listed ({error.strerror})")
+            return []
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        self._log.warning("a damaged file was set aside", file=path.name, why=why)
+        aside = self._folder / "set-aside"
+        try:
+            aside.mkdir(exist_ok=True)
+            path.replace(aside / path.name)
+        except OSError as error:
+            self._note(f"a damaged file can't be set aside ({error.strerror})")
+
+    def _write_message(self, name: str, data: bytes) -> None:
+        temporary = self._messages / f"{name}.new"
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._messages / name)
+        _sync_folder(self._messages)
+        if match := _NAME.fullmatch(name):
+            self._kept.setdefault(match[1], set()).add(name)
+
+    def _write_floors(self, floors: Floors) -> None:
+        generation = self._generation + 1
+        body = floors.to_json().encode()
+        path = self._floors_path(generation)
+        new = not path.exists()
+        with path.open("wb") as file:
+            file.write(f"{generation} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            _sync_folder(self._folder)
+        self._generation, self._floors = generation, floors
+
+    def _floors_path(self, generation: int) -> Path:
+        return self._folder / f"floors.{generation % _GENERATIONS}"
+
+    def _read_floors(self) -> tuple[int, Floors]:
+        """Rule 2: the newest generation that is whole, or generation 0 without floors."""
+        best = (0, Floors())
+        for number in range(_GENERATIONS):
+            path = self._floors_path(number)
+            try:
+                with path.open("rb") as file:
+                    found = _parse_floors(file.read(_MAX_FLOORS))
+            except FileNotFoundError:
+                continue
+            except (OSError, Malformed) as error:
+                self._log.warning(
+                    "a floors file is damaged; the other generation counts", file=path.name, why=str(error)
+                )
+                self._note("a floors file was damaged")
+                continue
+            if found[0] > best[0]:
+                best = found
+        return best
+
+    def _note(self, health: str) -> None:
+        """Remember how it stands; say it once when it changes."""
+        if health != self.health:
+            self.health = health
+            if health == "ok":
+                self._log.info("the state folder works again")
+            else:
+                self._log.warning("the state folder has trouble", what=health)
+
+
+def _parse_floors(data: bytes) -> tuple[int, Floors]:
+    """The generation and the floors of one file. Raises `Malformed`."""
+    first, _, body = data.partition(b"\n")
+    match = re.fullmatch(rb"([1-9][0-9]{0,18}) ([0-9a-f]{64})", first)
+    if match is None:
+        raise Malformed("floors file: expected a generation and a checksum in its first line")
+    if hashlib.sha256(body).hexdigest().encode() != match[2]:
+        raise Malformed("floors file: the checksum does not hold")
+    return int(match[1]), read_floors(body)
+
+
+def _hash(uri: str) -> str:
+    return hashlib.sha256(uri.encode()).hexdigest()[:16]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

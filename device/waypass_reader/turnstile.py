@@ -1,0 +1,147 @@
+"""The turnstile and its two lamps.
+
+What others notice knows only *go* and *please wait for staff*: there is no lamp, tone or wire for red.
+
+- `open` gives the relay one pulse and lights the go lamp; the barrier's own mechanics close it.
+- `wait` lights the other lamp, `idle` turns both off.
+
+Pins are BCM numbers. `gpio` drives them through lgpio, Raspberry Pi OS's own library; `mock` are gpiozero's pins that
+are not there, used only when the configuration says so. There is no falling back from one to the other: a gate
+that believes it has opened is worse than one that says what is missing. Each turnstile's devices get their pin factory
+as an argument; gpiozero's global one is never made.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import gpiozero
+from gpiozero.pins.mock import MockFactory
+
+from waypass_reader.errors import MissingLibrary, ReaderError
+
+
+class TurnstileError(ReaderError):
+    """The pins can't be driven; the lane is out of order."""
+
+
+class Pins(StrEnum):
+    """What stands behind the pin numbers."""
+
+    GPIO = "gpio"
+    MOCK = "mock"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wiring:
+    """BCM numbers of the three outputs, and how long the relay is pulled, in seconds."""
+
+    relay: int
+    lamp_go: int
+    lamp_wait: int
+    pulse_seconds: float = 0.5
+
+
+class Turnstile(Protocol):
+    """What a lane does to its barrier; none of it waits. Raises `TurnstileError`."""
+
+    def open(self) -> None:
+        """Let one person through, and light *go*."""
+
+    def wait(self) -> None:
+        """Light *please wait*."""
+
+    def idle(self) -> None:
+        """Both lamps off."""
+
+    def close(self) -> None:
+        """Give the pins back."""
+
+
+class GpioTurnstile:
+    """Three outputs of a board, or of gpiozero's mock."""
+
+    def __init__(self, wiring: Wiring, *, factory: Any) -> None:
+        """`factory` is a gpiozero pin factory. Raises `TurnstileError` when a pin can't be had."""
+        self._pulse_seconds = wiring.pulse_seconds
+        devices: list[Any] = []
+        try:
+            for number in (wiring.relay, wiring.lamp_go, wiring.lamp_wait):
+                devices.append(gpiozero.DigitalOutputDevice(number, pin_factory=factory))
+        except (gpiozero.GPIOZeroError, OSError) as error:
+            for device in devices:
+                device.close()
+            raise TurnstileError(f"turnstile: pin {number} can't be used: {error}") from error
+        self._relay, self._lamp_go, self._lamp_wait = devices
+
+    def open(self) -> None:
+        """The relay's pulse ends by itself, in gpiozero's thread."""
+        self._drive(lambda: self._relay.blink(on_time=self._pulse_seconds, off_time=0, n=1))
+        self._drive(self._lamp_wait.off)
+        self._drive(self._lamp_go.on)
+
+    def wait(self) -> None:
+        """Light *please wait*."""
+        self._drive(self._lamp_go.off)
+        self._drive(self._lamp_wait.on)
+
+    def idle(self) -> None:
+        """Both lamps off."""
+        self._drive(self._lamp_go.off)
+        self._drive(self._lamp_wait.off)
+
+    def close(self) -> None:
+        """Everything off, pins given back."""
+        for device in (self._relay, self._lamp_go, self._lamp_wait):
+            device.close()
+
+    @staticmethod
+    def _drive(action: Any) -> None:
+        try:
+            action()
+        except (gpiozero.GPIOZeroError, OSError) as error:
+            raise TurnstileError(f"turnstile: {error}") from error
+
+
+class RecordingTurnstile:
+    """A turnstile without a barrier: remembers what it was told. For tests, demonstrations and dry runs."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @property
+    def opened(self) -> int:
+        """How often it opened."""
+        return self.told.count("open")
+
+    def open(self) -> None:
+        """Remember it."""
+        self.told.append("open")
+
+    def wait(self) -> None:
+        """Remember it."""
+        self.told.append("wait")
+
+    def idle(self) -> None:
+        """Remember it."""
+        self.told.append("idle")
+
+    def close(self) -> None:
+        """Remember it."""
+        self.told.append("close")
+
+
+def make_pin_factory(pins: Pins) -> Any:
+    """The pin factory that the configuration names. Raises `MissingLibrary` or `TurnstileError`."""
+    if pins is Pins.MOCK:
+        return MockFactory()
+    try:
+        from gpiozero.pins.lgpio import LGPIOFactory
+    except ImportError as error:
+        raise MissingLibrary(
+            f"pins = \"gpio\" needs lgpio ({error}): apt-get install python3-lgpio, or the Python package lgpio"
+        ) from error
+    try:
+        return LGPIOFactory()
+    except (gpiozero.GPIOZeroError, OSError) as error:
+        raise TurnstileError(f"turnstile: this machine's pins can't be used: {error}") from error

@@ -1,0 +1,124 @@
+"""Who is calling: staff with a role, or the holder of a wallet.
+
+A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, and one of
+somebody who has left, is answered alike (`Unauthenticated`). A member of staff without the role is refused (`Forbidden`)
+before anything of the request is looked at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import select
+
+from waypass_server.life import Actor, Kind
+from waypass_server.models.network import Staff
+from waypass_server.models.people import Person, Wallet
+from waypass_server.refusals import Forbidden, Unauthenticated
+from waypass_server.roles import Role
+from waypass_server.services import Services
+from waypass_server.tokens import hash_secret
+
+_bearer = HTTPBearer(auto_error=False, description="A staff token or a wallet token.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holder:
+    """The person behind a wallet token."""
+
+    person_id: int
+    network_id: int
+    wallet_id: int
+
+    def actor(self) -> Actor:
+        """As the one who acts."""
+        return Actor(kind=Kind.HOLDER)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StaffMember:
+    """A member of staff."""
+
+    staff_id: int
+    network_id: int
+    authority_id: int | None
+    roles: frozenset[Role]
+
+    def actor(self) -> Actor:
+        """As the one who acts."""
+        return Actor(kind=Kind.STAFF, staff_id=self.staff_id, roles=self.roles)
+
+
+def services(request: Request) -> Services:
+    """The `Services` that the application was made with."""
+    held = request.app.state.services
+    assert isinstance(held, Services)
+    return held
+
+
+ServicesHere = Annotated[Services, Depends(services)]
+"""A parameter of an endpoint: the server's services."""
+_Token = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def holder(credentials: _Token, here: ServicesHere) -> Holder:
+    """The wallet's holder. Raises `Unauthenticated`."""
+    token_hash = _token_hash(credentials)
+    with here.database.reading() as session:
+        query = (
+            select(Wallet.id, Person.id, Person.network_id)
+            .join(Person, Person.id == Wallet.person_id)
+            .where(Wallet.token_hash == token_hash)
+        )
+        row = session.execute(query).one_or_none()
+    if row is None:
+        raise Unauthenticated("expected a wallet token that is known, got another")
+    return Holder(wallet_id=row[0], person_id=row[1], network_id=row[2])
+
+
+def staff(credentials: _Token, here: ServicesHere) -> StaffMember:
+    """Any member of staff. Raises `Unauthenticated`."""
+    token_hash = _token_hash(credentials)
+    with here.database.reading() as session:
+        member = session.scalars(
+            select(Staff).where(Staff.token_hash == token_hash, Staff.left_at.is_(None))
+        ).one_or_none()
+    if member is None:
+        raise Unauthenticated("expected a staff token that is known, got another")
+    return StaffMember(
+        staff_id=member.id,
+        network_id=member.network_id,
+        authority_id=member.authority_id,
+        roles=frozenset(Role(role) for role in member.roles),
+    )
+
+
+def staff_with(*roles: Role) -> Callable[[StaffMember], StaffMember]:
+    """A dependency: staff with one of these roles."""
+
+    def check(member: Annotated[StaffMember, Depends(staff)]) -> StaffMember:
+        if not member.roles.intersection(roles):
+            needed = " or ".join(sorted(role.value for role in roles))
+            raise Forbidden(f"expected a token of somebody with the role {needed}")
+        return member
+
+    return check
+
+
+HolderHere = Annotated[Holder, Depends(holder)]
+"""A parameter of an endpoint: the holder of the wallet that calls."""
+AnyStaff = Annotated[StaffMember, Depends(staff)]
+Admin = Annotated[StaffMember, Depends(staff_with(Role.ADMIN))]
+Proposer = Annotated[StaffMember, Depends(staff_with(Role.PROPOSER))]
+Approver = Annotated[StaffMember, Depends(staff_with(Role.APPROVER))]
+Reviewer = Annotated[StaffMember, Depends(staff_with(Role.REVIEWER))]
+Ops = Annotated[StaffMember, Depends(staff_with(Role.OPS))]
+Desk = Annotated[StaffMember, Depends(staff_with(Role.DESK))]
+
+
+def _token_hash(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None:
+        raise Unauthenticated("expected the header 'Authorization: Bearer TOKEN', got none")
+    return hash_secret(credentials.credentials)

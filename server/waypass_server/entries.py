@@ -1,0 +1,239 @@
+"""Entries: how one is proposed, and how each step of its life is taken and recorded. The steps' rules are in `life`.
+
+A proposal is accepted only if all of this holds; the first rule that fails decides:
+
+1. the basis exists and is in force (`NotFound`, `Conflict`)
+2. staff of an authority propose on its bases only (`Forbidden`)
+3. the network has each scope (`UnknownScope`)
+4. effect and scopes are among those of the basis (`OutsideBasis`)
+5. red in an essential scope comes from a basis of health (`OutsideBasis`)
+6. it ends after it starts, lasts no longer than the basis allows, and is not over before notice is given (`OutsideBasis`)
+7. each exclusion of the basis was looked at (`OutsideBasis`)
+8. the source case is open or was upheld (`OutsideBasis`)
+9. the person is known (`NotFound`)
+
+Every step reassesses the person in its own transaction. Repeating a step that was taken changes nothing.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from waypass_server import bases, events, life
+from waypass_server.bases import Proposer
+from waypass_server.life import Action, Actor, State
+from waypass_server.models.lists_of_people import (
+    BasisVersion,
+    CaseState,
+    Effect,
+    Entry,
+    Exclusion,
+    ObjectionState,
+)
+from waypass_server.models.network import Scope
+from waypass_server.models.records import NoticeKind
+from waypass_server.notifying import tell
+from waypass_server.people import find_person, known_scopes
+from waypass_server.reassess import reassess
+from waypass_server.refusals import Conflict, NotFound, OutsideBasis
+
+_OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposal:
+    """What somebody proposes. Times are UNIX seconds."""
+
+    person: str
+    basis_id: int
+    effect: Effect
+    scopes: tuple[int, ...]
+    reason: str
+    case_reference: str
+    case_state: CaseState
+    starts_at: int
+    ends_at: int
+    exclusions_checked: frozenset[Exclusion]
+
+
+def propose(session: Session, proposal: Proposal, *, proposer: Proposer, now: int) -> Entry:
+    """A new entry, without effect yet. Raises what the module's rules name."""
+    basis = bases.find_basis(session, proposer.network_id, proposal.basis_id)  # rule 1
+    version = bases.version_in_force(basis)
+    bases.check_authority(basis, proposer)  # rule 2
+    scopes = known_scopes(session, proposer.network_id, list(proposal.scopes))  # rule 3
+    _check_reach(proposal, version, scopes)  # rules 4, 5
+    _check_period(proposal, version, now)  # rule 6
+    _check_grounds(proposal, version)  # rules 7, 8
+    person = find_person(session, proposer.network_id, proposal.person)  # rule 9
+    entry = Entry(
+        network_id=proposer.network_id,
+        person=person,
+        version=version,
+        effect=proposal.effect,
+        scopes=sorted(proposal.scopes),
+        reason=proposal.reason,
+        case_reference=proposal.case_reference,
+        case_state=proposal.case_state,
+        starts_at=proposal.starts_at,
+        ends_at=proposal.ends_at,
+        state=State.PROPOSED,
+        proposed_by=proposer.staff_id,
+        proposed_at=now,
+    )
+    session.add(entry)
+    session.flush()
+    _log(session, entry, proposer.actor, "entry.proposed", now)
+    reassess(session, person.id, now)
+    return entry
+
+
+def approve(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
+    """A second person approves; the holder is told. Raises `LifeError`, and `Conflict` when the basis has changed."""
+    life.check_actor(Action.APPROVE, actor)
+    if life.already_done(Action.APPROVE, entry.life(), actor):
+        return entry
+    entry.state = life.after(Action.APPROVE, entry.life(), actor, now)
+    if bases.version_in_force(entry.version.basis) is not entry.version:
+        raise Conflict("approve: expected an entry on the basis as it is in force, its basis has changed; propose it anew")
+    entry.approved_by = actor.staff_id
+    entry.approved_at = now
+    entry.confirmed_at = now
+    tell(
+        session,
+        person_id=entry.person_id,
+        kind=NoticeKind.ENTRY,
+        now=now,
+        entry_id=entry.id,
+        content=describe(entry, now),
+    )
+    _log(session, entry, actor, "entry.approved", now)
+    reassess(session, entry.person_id, now)
+    return entry
+
+
+def end(session: Session, entry: Entry, action: Action, *, actor: Actor, now: int) -> Entry:
+    """Take one of the steps that end an entry: lift, withdraw, undo, dismiss, expire, lapse. Raises `LifeError`."""
+    life.check_actor(action, actor)
+    if life.already_done(action, entry.life(), actor):
+        return entry
+    was_announced = entry.notified_at is not None
+    entry.state = life.after(action, entry.life(), actor, now)
+    entry.end = life.RULES[action].end
+    entry.ended_at = now
+    for objection in entry.objections:
+        if objection.state is ObjectionState.OPEN:
+            objection.state = ObjectionState.MOOT
+    _log(session, entry, actor, f"entry.{action.value}", now)
+    if was_announced:
+        content: dict[str, object] = {"entry": entry.id, "end": str(entry.end), "reason": entry.reason}
+        tell(
+            session,
+            person_id=entry.person_id,
+            kind=NoticeKind.ENTRY_ENDED,
+            now=now,
+            entry_id=entry.id,
+            content=content,
+        )
+    reassess(session, entry.person_id, now)
+    return entry
+
+
+def take_effect(session: Session, entry: Entry, *, actor: Actor, now: int) -> None:
+    """The notice period is over. Raises `LifeError`."""
+    entry.state = life.after(Action.TAKE_EFFECT, entry.life(), actor, now)
+    entry.effective_at = now
+    _log(session, entry, actor, "entry.in-effect", now)
+
+
+def reconfirm(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
+    """Its source was asked again and still stands by it. Raises `LifeError`."""
+    entry.state = life.after(Action.RECONFIRM, entry.life(), actor, now)
+    entry.confirmed_at = now
+    _log(session, entry, actor, "entry.reconfirmed", now)
+    reassess(session, entry.person_id, now)
+    return entry
+
+
+def set_case(session: Session, entry: Entry, state: CaseState, *, actor: Actor, now: int) -> Entry:
+    """Record the source case's state; dismissed, or won by the person, ends the entry. Raises `LifeError`."""
+    life.check_actor(Action.DISMISS, actor)
+    if entry.case_state is state:
+        return entry
+    if entry.state is State.ENDED:
+        raise Conflict(f"case: expected an entry that has not ended, this one has ({entry.end})")
+    entry.case_state = state
+    _log(session, entry, actor, "entry.case", now, case=state.value)
+    return end(session, entry, Action.DISMISS, actor=actor, now=now) if state in _OVER else entry
+
+
+def find_entry(session: Session, network_id: int, entry_id: int) -> Entry:
+    """Locked until the transaction ends. Raises `NotFound`."""
+    entry = session.get(Entry, entry_id, with_for_update=True)
+    if entry is None or entry.network_id != network_id:
+        raise NotFound(f"entry: expected one of the network's entries, got {entry_id}")
+    return entry
+
+
+def describe(entry: Entry, now: int) -> dict[str, object]:
+    """What the holder is told: all that an objection needs, and who answers for it."""
+    version = entry.version
+    return {
+        "entry": entry.id,
+        "effect": entry.effect.value,
+        "scopes": entry.scopes,
+        "reason": entry.reason,
+        "basis": version.title,
+        "citation": version.citation,
+        "authority": version.basis.authority.name,
+        "contact": version.basis.authority.contact,
+        "case": entry.case_reference,
+        "starts_at": entry.starts_at,
+        "ends_at": entry.ends_at,
+        "takes_effect_not_before": max(entry.starts_at, now + version.notice),
+        "object": f"POST /api/v1/me/entries/{entry.id}/objection",
+        "objection_decided_within": version.objection_deadline,
+    }
+
+
+def _check_reach(proposal: Proposal, version: BasisVersion, scopes: dict[int, Scope]) -> None:
+    if proposal.effect.value not in version.effects:
+        raise OutsideBasis(f"effect: expected one of {version.effects}, got {proposal.effect.value}")
+    outside = sorted(set(proposal.scopes) - set(version.scopes))
+    if outside:
+        raise OutsideBasis(f"scopes: expected scopes of the basis, {version.scopes}, got {outside}")
+    if proposal.effect is Effect.RED and not version.health:
+        essential = sorted(number for number, scope in scopes.items() if scope.essential)
+        if essential:
+            raise OutsideBasis(f"scopes: expected a basis of health for red in essential scopes, got {essential} without")
+
+
+def _check_period(proposal: Proposal, version: BasisVersion, now: int) -> None:
+    if proposal.ends_at <= proposal.starts_at:
+        raise OutsideBasis(f"ends_at: expected an end after the start {proposal.starts_at}, got {proposal.ends_at}")
+    length = proposal.ends_at - proposal.starts_at
+    if length > version.longest:
+        raise OutsideBasis(f"ends_at: expected at most {version.longest} s after the start, got {length}")
+    if proposal.ends_at <= now + version.notice:
+        raise OutsideBasis(f"ends_at: expected an end after the notice of {version.notice} s, got {proposal.ends_at}")
+
+
+def _check_grounds(proposal: Proposal, version: BasisVersion) -> None:
+    unchecked = sorted(set(version.exclusions) - {exclusion.value for exclusion in proposal.exclusions_checked})
+    if unchecked:
+        raise OutsideBasis(f"exclusions_checked: expected each exclusion of the basis, {unchecked} not looked at")
+    if proposal.case_state in _OVER:
+        raise OutsideBasis(f"case: expected a case that is open or upheld, got {proposal.case_state.value}")
+
+
+def _log(session: Session, entry: Entry, actor: Actor, what: str, now: int, **details: object) -> None:
+    events.record(
+        session,
+        network_id=entry.network_id,
+        at=now,
+        actor=actor,
+        what=what,
+        subject=("entry", entry.id),
+        state=entry.state.value,
+        **details,
+    )

@@ -1,0 +1,76 @@
+"""Passes that were issued: which of them are alive, and taking away those that became too permissive.
+
+1. A pass is alive while its status is 0 and it has not expired; `MARGIN` longer here, because a gate's clock may be
+   behind
+2. a pass is too permissive when in any of its scopes it says something milder than the holder's aspect there; a scope
+   that the network no longer has counts as red
+3. what is taken away gets status 1, and its row in the outbox in the same transaction; who commits rings the bell
+   (`Services.change` does both)
+
+4. issuing and taking away lock the person, so that no pass is issued on aspects that somebody is just changing
+
+Passes that are merely too strict live on until the wallet has fetched new ones: no change stops people who may go.
+Issuing is in `issuing`.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from waypass_protocol.bits import INVALID, VALID
+from waypass_protocol.passes import Aspect
+from waypass_server.models.people import Person
+from waypass_server.models.status import PassKind, PassRow, StatusChange
+
+MARGIN = 300
+"""Seconds."""
+
+_log = logging.getLogger(__name__)
+
+
+def live_passes(session: Session, person_id: int, now: int, *, kind: PassKind | None = None) -> list[PassRow]:
+    """The passes of a person that a gate may still accept (rule 1)."""
+    query = select(PassRow).where(PassRow.person_id == person_id, PassRow.exp > now - MARGIN, PassRow.status == VALID)
+    if kind is not None:
+        query = query.where(PassRow.kind == kind)
+    return list(session.scalars(query.order_by(PassRow.id)))
+
+
+def lock_person(session: Session, person_id: int) -> Person:
+    """The person, locked until the transaction ends (rule 4)."""
+    return session.scalars(select(Person).where(Person.id == person_id).with_for_update()).one()
+
+
+def worsen_passes(session: Session, person_id: int, aspects: Mapping[int, Aspect], now: int) -> int:
+    """Take away a person's passes that are more permissive than `aspects` (rule 2); how many there were."""
+    lock_person(session, person_id)
+    return take_away(
+        session, (row for row in live_passes(session, person_id, now) if _too_permissive(row, aspects)), now
+    )
+
+
+def withdraw_passes(session: Session, person_id: int, now: int, *, reason: str) -> int:
+    """Take away all live passes of a person; nothing keeps them from getting new ones. How many there were.
+
+    `reason` is a code for the log, which names no person.
+    """
+    lock_person(session, person_id)
+    count = take_away(session, live_passes(session, person_id, now), now)
+    _log.info("%d passes withdrawn: %s", count, reason)
+    return count
+
+
+def take_away(session: Session, rows: Iterable[PassRow], now: int) -> int:
+    """Give these passes status 1, with their rows in the outbox (rule 3); how many there were."""
+    count = 0
+    for row in rows:
+        row.status = INVALID
+        session.add(StatusChange(list_id=row.list_id, idx=row.idx, status=INVALID, committed_at=now))
+        count += 1
+    return count
+
+
+def _too_permissive(row: PassRow, aspects: Mapping[int, Aspect]) -> bool:
+    return any(said < aspects.get(int(scope), Aspect.RED) for scope, said in row.aspects.items())

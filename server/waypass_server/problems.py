@@ -1,0 +1,110 @@
+"""Refusals as the API answers them: problem details (RFC 9457, `application/problem+json`).
+
+Every refusal has `type` (`urn:waypass:problem:NAME`, stable, for programs), `title` (the same for each of a type), `status`
+and `detail` (what was expected and what came). Input that does not fit its model also lists `errors`, one a field. Nothing
+repeats a token, a code or a pass, and nothing shows a traceback.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from waypass_server import life
+from waypass_server.refusals import BadInput, Conflict, Forbidden, Problem, SamePerson
+
+MEDIA_TYPE = "application/problem+json"
+_PREFIX = "urn:waypass:problem:"
+
+_log = logging.getLogger(__name__)
+
+
+class ProblemDetails(BaseModel):
+    """The body of every refusal (RFC 9457)."""
+
+    type: str = Field(examples=[_PREFIX + "same-person"])
+    title: str
+    status: int
+    detail: str = Field(description="What was expected and what came.")
+    errors: list[str] | None = Field(default=None, description="For input that does not fit: one line a field.")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ProblemDetails, "description": "Refused; `type` says why.", "content": {MEDIA_TYPE: {}}}
+}
+"""For routers: how refusals look in the OpenAPI document."""
+
+_LIFE: Mapping[type[life.LifeError], type[Problem]] = {
+    life.NotAllowed: Forbidden,
+    life.SamePerson: SamePerson,
+    life.WrongState: Conflict,
+    life.TooLate: Conflict,
+}
+
+
+def from_life(error: life.LifeError) -> Problem:
+    """The refusal that answers a broken rule of `life`."""
+    return _LIFE[type(error)](str(error))
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal of the application as problem details."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(life.LifeError, _on_life)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def answer(
+    status: int, name: str, title: str, detail: str, *, errors: Sequence[str] | None = None
+) -> JSONResponse:
+    """A response of problem details."""
+    body: dict[str, object] = {"type": _PREFIX + name, "title": title, "status": status, "detail": detail}
+    if errors is not None:
+        body["errors"] = list(errors)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _on_problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return answer(error.status, error.name, error.title, str(error))
+
+
+def _on_life(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, life.LifeError)
+    return _on_problem(request, from_life(error))
+
+
+def _on_validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    lines = [_line(one) for one in error.errors()]
+    return answer(422, BadInput.name, BadInput.title, "; ".join(lines), errors=lines)
+
+
+def _line(error: Mapping[str, Any]) -> str:
+    """One field's trouble in words. The input is left out: it may be a code or a certificate."""
+    place = ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path", "header"))
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        message = "expected a value, got none"
+    elif error["type"] == "extra_forbidden":
+        message = "no such field"
+    return f"{place or 'body'}: {message}"
+
+
+def _on_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    names = {404: "not-found", 405: "method-not-allowed"}
+    return answer(error.status_code, names.get(error.status_code, "http"), str(error.detail), str(error.detail))
+
+
+def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s %s failed", request.method, request.scope.get("route_path", "a request"), exc_info=error)
+    return answer(500, "internal", "The server failed", "The failure was logged; trying again may help.")

@@ -1,0 +1,264 @@
+"""The publisher: carries every committed change to the broker, and says all the time what is current.
+
+Rules:
+
+1. A first change leaves at once. Changes that come within `gather` seconds after a version wait for each other and
+   leave together as the next one. It is woken by `nudge`; every `poll` seconds it looks into the outbox by itself,
+   for changes of other processes and for those whose process died between commit and nudge.
+2. Order on the wire: delta, then head. A head goes out after each version and at least every `head_every` seconds.
+3. Delta N goes out only when the broker, on this connection, has acknowledged a snapshot of version N - 32 or newer.
+   Snapshots are made ahead of need, after a delta has left (see `versions`), so that no change waits for one.
+4. At each connection everything retained is published anew: snapshots, and once they are acknowledged the rings, then
+   the head. A broker that comes back empty is so refilled; for one that kept everything it is the same content again.
+5. Without a broker versions are made all the same, for those who fetch status lists over HTTP. Nothing is queued: the
+   next connection is told what is true then.
+6. An error of the database: what is in memory is dropped and loaded again after `retry` seconds, until then nothing
+   is signed, and lists grow old at the gates as they should. The same while no key may sign status. An error of the
+   bus: rule 4 applies again.
+7. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
+   database does not add up, or when the network is not defined.
+
+SIGKILL, at each point:
+
+- before the commit of a change: nothing happened, and whoever asked has no answer
+- after it, before the nudge or while gathering: the outbox has the change; the next start, or the next look, makes
+  the version
+- in the transaction that makes a version: it is rolled back; the outbox still has the change
+- after that commit, before or while publishing: delta, version and the head's sequence are stored; the next start
+  publishes the stored bytes (rule 4) and a head with a higher sequence. The version is never signed a second time
+  with other changes
+- while a snapshot is made: the older snapshot and all deltas since are stored still
+- between commit and PUBACK of a snapshot: the next connection begins with snapshots, and rings follow their PUBACKs
+- in the middle of a refill: the next connection refills from its beginning; messages may come twice or in any order
+  (wire format, section 4: assembly does not depend on it)
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from waypass_protocol.keys import Use
+from waypass_protocol.status import DELTA_RING
+from waypass_protocol.topics import Topics
+from waypass_server.bus import BusState, MessageBus, Receipt
+from waypass_server.errors import BusError, ServerError
+from waypass_server.indexes import Allocator
+from waypass_server.keyring import NoSigner
+from waypass_server.services import Services
+from waypass_server.versions import (
+    DamagedStatus,
+    Made,
+    SignedDelta,
+    SignedSnapshot,
+    TakenOver,
+    UnknownNetwork,
+    Versions,
+)
+
+RING_NEEDS = DELTA_RING // 2
+"""How many versions the acknowledged snapshot may be behind a delta."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How often and how long, in seconds."""
+
+    gather: float = 0.2
+    head_every: float = 30.0
+    poll: float = 0.5
+    retry: float = 1.0
+    confirm: float = 5.0
+
+
+class Publisher:
+    """Publishes for one network, on a thread of its own between `start` and `stop`.
+
+    The bus is the caller's: start it after this, stop it after this.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        bus: MessageBus,
+        *,
+        pace: Pace | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services = services
+        self._bus = bus
+        self._pace = pace or Pace()
+        self._monotonic = monotonic
+        self._topics = Topics(services.settings.network)
+        self._versions = Versions(
+            database=services.database,
+            network=services.settings.network,
+            signer=lambda now: services.keyring.signer(Use.STATUS, now),
+            allocator=Allocator(uri_prefix=services.settings.status_uri_prefix, draw=services.indexes),
+            draw=services.indexes,
+            random_bytes=services.random_bytes,
+        )
+        self._wake = threading.Condition()
+        self._nudged = self._stopping = False
+        self._refill_wanted = True
+        self._snapshots: dict[str, tuple[int, Receipt]] = {}
+        self._acknowledged: dict[str, int] = {}
+        never = float("-inf")
+        self._look_at = self._head_at = self._retry_at = self._gathered_at = never
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self.failure: ServerError | None = None
+        """Why it stopped for good (rule 7), or None."""
+
+    def start(self) -> None:
+        """Begin. It can be started once."""
+        self._bus.on_connect(self._connected)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a turn that has begun is finished first."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def join(self, *, timeout: float) -> None:
+        """Wait until the thread has ended (see `failure`), at most `timeout` seconds."""
+        self._thread.join(timeout)
+
+    def nudge(self) -> None:
+        """Something was committed: look now. Any thread may call it; it returns at once."""
+        with self._wake:
+            self._nudged = True
+            self._wake.notify()
+
+    def turn(self) -> None:
+        """Do all that is due now. Raises what rules 6 and 7 speak of; `start` has a thread that lives by them."""
+        moment, now = self._monotonic(), self._services.now()
+        if not self._versions.loaded:
+            self._versions.load(now)
+        with self._wake:
+            look = self._nudged or moment >= self._look_at
+            if look:
+                self._nudged, self._look_at = False, moment + self._pace.poll
+        made = None
+        if look and self._versions.pending():
+            if moment < self._gathered_at:
+                self._look_at = self._gathered_at
+            else:
+                made = self._versions.make(now)
+                self._gathered_at = moment + self._pace.gather
+        if self._bus.state is not BusState.CONNECTED:
+            self._refill_wanted = True
+        elif self._refill_wanted:
+            self._refill(now)
+        elif made is not None:
+            self._publish(made, now)
+        elif moment >= self._head_at:
+            self._publish(self._versions.make(now), now)
+        if not self._refill_wanted:
+            self._renew_snapshots(now)
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                self.turn()
+            except (TakenOver, DamagedStatus, UnknownNetwork) as error:
+                _log.error("publishing has stopped: %s", error)
+                self.failure = error
+                return
+            except (SQLAlchemyError, NoSigner) as error:
+                _log.error("nothing can be published now: %s", error)
+                self._versions.forget()
+                self._retry_at = self._monotonic() + self._pace.retry
+            except BusError as error:
+                _log.warning("the broker did not take everything, starting over: %s", error)
+                self._refill_wanted = True
+                self._retry_at = self._monotonic() + self._pace.retry
+
+    def _wait(self) -> bool:
+        """Wait until something is due; False when it is time to stop."""
+        with self._wake:
+            while not self._stopping:
+                moment = self._monotonic()
+                if moment < self._retry_at:
+                    self._wake.wait(self._retry_at - moment)
+                    continue
+                connected = self._bus.state is BusState.CONNECTED
+                if (self._nudged and moment >= self._gathered_at) or (connected and self._refill_wanted):
+                    return True
+                due = min(self._look_at, self._head_at) if connected else self._look_at
+                if self._nudged:
+                    due = min(due, self._gathered_at)
+                if moment >= due:
+                    return True
+                self._wake.wait(due - moment)
+        return False
+
+    def _connected(self) -> None:
+        """Rule 4, on the bus's thread."""
+        with self._wake:
+            self._refill_wanted = True
+            self._wake.notify()
+
+    def _publish(self, made: Made, now: int) -> None:
+        """Rules 2 and 3."""
+        for delta in made.deltas:
+            self._await_snapshot(delta.name, delta.version - RING_NEEDS, now)
+            self._send_delta(delta)
+        for name in self._versions.names:
+            if name not in self._snapshots:  # a list that was opened just now: its snapshot goes before the head
+                self._send_snapshot(self._versions.snapshot(name))
+        self._send_head(made)
+
+    def _refill(self, now: int) -> None:
+        """Rule 4."""
+        with self._wake:
+            self._refill_wanted = False
+        self._snapshots.clear()
+        self._acknowledged.clear()
+        try:
+            for name in self._versions.names:
+                due = self._versions.snapshot_due(name, now)
+                self._send_snapshot(self._versions.renew_snapshot(name, now) if due else self._versions.snapshot(name))
+            for name in self._versions.names:
+                self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
+                for delta in self._versions.ring(name):
+                    self._send_delta(delta)
+            self._publish(self._versions.make(now), now)
+        except BusError:
+            self._refill_wanted = True
+            raise
+
+    def _renew_snapshots(self, now: int) -> None:
+        for name in self._versions.names:
+            if self._versions.snapshot_due(name, now):
+                self._send_snapshot(self._versions.renew_snapshot(name, now))
+
+    def _await_snapshot(self, name: str, version: int, now: int) -> None:
+        """Return once the broker has a snapshot of at least `version`. Raises `BusError`."""
+        if self._acknowledged.get(name, 0) >= version:
+            return
+        if name not in self._snapshots or self._snapshots[name][0] < version:
+            self._send_snapshot(self._versions.renew_snapshot(name, now))
+        sent, receipt = self._snapshots[name]
+        receipt.wait(timeout=self._pace.confirm)
+        self._acknowledged[name] = sent
+
+    def _send_snapshot(self, snapshot: SignedSnapshot) -> None:
+        before = self._snapshots.get(snapshot.name)
+        if before is not None and before[1].confirmed:
+            self._acknowledged[snapshot.name] = before[0]
+        receipt = self._bus.publish(self._topics.snapshot(snapshot.name), snapshot.signed, qos=1, retain=True)
+        self._snapshots[snapshot.name] = snapshot.version, receipt
+
+    def _send_delta(self, delta: SignedDelta) -> None:
+        self._bus.publish(self._topics.delta(delta.name, delta.version), delta.signed, qos=1, retain=True)
+
+    def _send_head(self, made: Made) -> None:
+        self._bus.publish(self._topics.head, made.head, qos=0, retain=True)
+        self._head_at = self._monotonic() + self._pace.head_every

@@ -1,0 +1,131 @@
+"""The server's settings: one TOML file, and environment variables that override single keys.
+
+1. keys of the file are those of `Settings`; an unknown one is an error that names it and the known ones
+2. `WAYPASS_SERVER_NAME` overrides the key `name`; an unknown name after that prefix is an error too
+3. relative paths, and the path in a `sqlite:///` address, are meant from the folder that the file is in
+4. nothing is read from anywhere else, and nothing is created here
+
+Every error is a `ConfigurationError` that says which key, what was expected and what came.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+from waypass_protocol.errors import Malformed
+from waypass_protocol.names import check_name
+
+from waypass_server.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "WAYPASS_SERVER_"
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+def _network_name(value: str) -> str:
+    try:
+        return check_name(value, what="network")
+    except Malformed as error:
+        raise ValueError(str(error)) from None
+
+
+class Settings(BaseSettings):
+    """What an operator chooses. Durations are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+
+    network: Annotated[str, AfterValidator(_network_name)]
+    """The one network that this server serves; `waypass-server network apply` defines it."""
+    database_url: str = "sqlite:///waypass.db"
+    """SQLite or PostgreSQL, as SQLAlchemy writes addresses."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Where HTTP is served; port 0 takes a free one and says which."""
+    keys: Path = Path("keys")
+    """Folder of issuer keys, made by `waypass-server keys`."""
+    broker: str = "mqtt://127.0.0.1:1883"
+    """The MQTT broker: `mqtt://HOST:PORT`, or `mqtts://` for TLS."""
+    broker_user: str | None = None
+    broker_password_file: Path | None = None
+    status_uri_prefix: str = "wp:"
+    """A status list's URI is this and the list's number; an https address lets foreign verifiers fetch it."""
+    pass_life: Annotated[int, Field(ge=HOUR, le=7 * DAY)] = DAY
+    paper_life: Annotated[int, Field(ge=HOUR, le=35 * DAY)] = 30 * DAY
+    evidence_signers: Path | None = None
+    """Folder of certificates (DER or PEM) whose signatures on health certificates count."""
+    notices: Path = Path("notices")
+    """Folder of the outbox: one JSON file a notice."""
+    minimum_notice: Annotated[int, Field(ge=1)] = HOUR
+    """No basis may announce its entries later than this before they take effect."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        try:
+            backend = make_url(value).get_backend_name()
+        except ArgumentError:
+            raise ValueError("expected an address such as sqlite:///waypass.db") from None
+        if backend not in ("sqlite", "postgresql"):
+            raise ValueError(f"expected sqlite or postgresql, got {backend}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then the file, and nothing else."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings by the module's rules. `environment` is checked for misspelt names. Raises `ConfigurationError`."""
+    values = _read_toml(file)
+    known = sorted(Settings.model_fields)
+    for key in values:
+        if key not in known:
+            raise ConfigurationError(f"{file}: unknown setting {key!r}; known are {', '.join(known)}")
+    for name in environment:
+        if name.startswith(ENVIRONMENT_PREFIX) and name.removeprefix(ENVIRONMENT_PREFIX).lower() not in known:
+            raise ConfigurationError(f"environment: unknown setting {name}; known are {', '.join(known)}")
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError(f"{file}: {_what_is_wrong(error)}") from None
+    return _anchored(settings, file.resolve().parent)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{file}: expected a configuration file: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: expected TOML: {error}") from None
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    """All problems in one line. The input is left out: it may be a password."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"setting {'.'.join(map(str, one['loc']))!r}: {one['msg']}" for one in problems)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """The same settings with every path made from `folder`."""
+    changes: dict[str, Any] = {
+        name: folder / value for name in Settings.model_fields if isinstance(value := getattr(settings, name), Path)
+    }
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        anchored = url.set(database=str(folder / str(url.database)))
+        changes["database_url"] = anchored.render_as_string(hide_password=False)
+    return settings.model_copy(update=changes)

@@ -1,0 +1,99 @@
+"""Emergency withdrawals: one person of operations makes all live passes of a holder invalid, at once and for a stated reason.
+
+1. only passes are touched; the person's standing is as it was, and the wallet gets new passes at once
+2. within 24 h at most 100 people, and within 30 days a holder at most 3 times; past that it waits for a second person
+3. each one is logged, and the holder is told
+
+The limits are sliding counts in the database, over withdrawals that were done by one person or two.
+"""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from waypass_server import events
+from waypass_server.life import Actor
+from waypass_server.models.people import Person
+from waypass_server.models.records import EmergencyWithdrawal, NoticeKind, WithdrawalState
+from waypass_server.notifying import tell
+from waypass_server.passes import withdraw_passes
+from waypass_server.refusals import NotFound, SamePerson
+
+PEOPLE_A_DAY = 100
+A_HOLDER_A_MONTH = 3
+DAY = 86_400
+
+
+def ask(
+    session: Session, *, person: Person, reason: str, staff_id: int, actor: Actor, now: int
+) -> EmergencyWithdrawal:
+    """Withdraw at once, or wait for a second person when a limit is reached."""
+    row = EmergencyWithdrawal(
+        network_id=person.network_id,
+        person_id=person.id,
+        reason=reason,
+        state=WithdrawalState.WAITING,
+        asked_by=staff_id,
+        asked_at=now,
+    )
+    session.add(row)
+    session.flush()
+    if _past_limits(session, person, now):
+        _log(session, row, actor, "withdrawal.waiting", now)
+        return row
+    return _carry_out(session, row, actor, now)
+
+
+def confirm(
+    session: Session, *, network_id: int, withdrawal_id: int, staff_id: int, actor: Actor, now: int
+) -> EmergencyWithdrawal:
+    """A second person carries out one that waits. Raises `NotFound` or `SamePerson`."""
+    row = session.get(EmergencyWithdrawal, withdrawal_id, with_for_update=True)
+    if row is None or row.network_id != network_id:
+        raise NotFound(f"withdrawal: expected one of the network's withdrawals, got {withdrawal_id}")
+    if row.state is WithdrawalState.DONE:
+        return row
+    if row.asked_by == staff_id:
+        raise SamePerson("confirm: expected another person than the one who asked for the withdrawal")
+    row.confirmed_by = staff_id
+    return _carry_out(session, row, actor, now)
+
+
+def _carry_out(session: Session, row: EmergencyWithdrawal, actor: Actor, now: int) -> EmergencyWithdrawal:
+    row.passes = withdraw_passes(session, row.person_id, now, reason="emergency")
+    row.state = WithdrawalState.DONE
+    row.done_at = now
+    content: dict[str, object] = {"withdrawal": row.id, "reason": row.reason, "at": now}
+    tell(session, person_id=row.person_id, kind=NoticeKind.WITHDRAWAL, now=now, content=content)
+    _log(session, row, actor, "withdrawal.done", now)
+    return row
+
+
+def _past_limits(session: Session, person: Person, now: int) -> bool:
+    done = EmergencyWithdrawal.done_at
+    people = select(func.count(func.distinct(EmergencyWithdrawal.person_id))).where(
+        EmergencyWithdrawal.network_id == person.network_id,
+        EmergencyWithdrawal.person_id != person.id,
+        done > now - DAY,
+    )
+    of_holder = (
+        select(func.count())
+        .select_from(EmergencyWithdrawal)
+        .where(EmergencyWithdrawal.person_id == person.id, done > now - 30 * DAY)
+    )
+    return (
+        session.execute(people).scalar_one() >= PEOPLE_A_DAY
+        or session.execute(of_holder).scalar_one() >= A_HOLDER_A_MONTH
+    )
+
+
+def _log(session: Session, row: EmergencyWithdrawal, actor: Actor, what: str, now: int) -> None:
+    events.record(
+        session,
+        network_id=row.network_id,
+        at=now,
+        actor=actor,
+        what=what,
+        subject=("withdrawal", row.id),
+        person=row.person_id,
+        passes=row.passes,
+    )

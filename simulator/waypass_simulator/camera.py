@@ -1,0 +1,220 @@
+"""What a gate's camera sees: people walking up with a code in the hand, and the hall when nobody does.
+
+A frame is rendered in linear light, from the back to the front:
+
+1. the hall, with somebody standing close who is out of focus;
+2. the carrier, a telephone or a sheet in a hand, painted flat in millimetres and laid into the picture by the lens's
+   perspective; its light is what it shines and what it reflects of the hall's;
+3. what its surface mirrors: a veil over everything and, at times, a lamp;
+4. motion: while the shutter is open, the carrier is laid in at several moments, each a part of a pixel beside the
+   other, which also smooths the edges;
+5. lens and sensor (`waypass_simulator.optics`).
+
+Every value is drawn from the generator that the caller passes, so a seed gives the same pictures again. The reader is
+not known here: whether it reads the pictures is for others to find out.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from waypass_simulator.canvas import Canvas, Plane
+from waypass_simulator.carriers import Carrier, paint_paper, paint_phone
+from waypass_simulator.difficulty import Difficulty
+from waypass_simulator.optics import Picture, darken_corners, defocus, develop, soften, spill
+from waypass_simulator.poses import FOCAL_SHARE, Hand, draw_hand
+from waypass_simulator.scenery import draw_person, paint_hall, paint_person
+
+FRAMES_PER_SECOND: Final = 30.0
+_CODE_MM: Final = 62.0
+_MOMENTS: Final = 9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrameSize:
+    """Width and height of a frame in pixels."""
+
+    width: int
+    height: int
+
+
+VGA: Final = FrameSize(width=640, height=480)
+HD: Final = FrameSize(width=1280, height=720)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Light:
+    """What one walk-up drew from its level's ranges, once for all its frames."""
+
+    white: float
+    ambient: float
+    veil: float
+    exposure: float
+    defocus: float
+    moire: float
+    moire_wave: tuple[float, float]
+    flicker: float
+    flicker_rows: float
+    electrons: float
+    jpeg_quality: float
+    lamp: tuple[float, float, float, float] | None
+    """A mirrored lamp: place on the carrier (x, y) and radii, in millimetres."""
+
+
+def walk_up(
+    text: str,
+    rng: np.random.Generator,
+    *,
+    difficulty: Difficulty,
+    carrier: Carrier = Carrier.PHONE,
+    size: FrameSize = VGA,
+    frames: int = 5,
+) -> list[Picture]:
+    """Somebody shows the code of a text: consecutive frames of one hand, 30 a second, from when it comes to rest.
+
+    Raises ValueError when the text is too long for a QR code."""
+    return _show(text, rng, difficulty=difficulty, carrier=carrier, size=size, frames=frames)
+
+
+def empty_frames(
+    rng: np.random.Generator, *, difficulty: Difficulty, size: FrameSize = VGA, frames: int = 5
+) -> list[Picture]:
+    """Frames without a code: people pass through the hall, and now and then a hand with something else in it."""
+    if rng.random() < 0.35:
+        carrier = Carrier.PHONE if rng.random() < 0.5 else Carrier.PAPER
+        return _show(None, rng, difficulty=difficulty, carrier=carrier, size=size, frames=frames)
+    light = _draw_light(rng, difficulty, carrier=Carrier.PAPER)
+    hall = paint_hall(rng, width=size.width, height=size.height)
+    people = [draw_person(rng, near=False) for _ in range(int(rng.integers(0, 5)))]
+    if rng.random() < 0.3:
+        people.append(draw_person(rng, near=True))
+    focus = rng.uniform(1.0, 4.0) * size.width / 640
+    pictures = []
+    for number in range(frames):
+        seen = hall.copy()
+        for person in people:
+            paint_person(seen, person, at_seconds=number / FRAMES_PER_SECOND)
+        pictures.append(_develop(soften(seen, focus) * light.white * light.ambient * 2, light, rng, size))
+    return pictures
+
+
+def _show(
+    text: str | None,
+    rng: np.random.Generator,
+    *,
+    difficulty: Difficulty,
+    carrier: Carrier,
+    size: FrameSize,
+    frames: int,
+) -> list[Picture]:
+    hand = draw_hand(rng, difficulty, code_mm=_CODE_MM, width=size.width, height=size.height)
+    light = _draw_light(rng, difficulty, carrier=carrier)
+    # As fine as the picture needs it, and a little finer: the rest is smoothed by the moments of the exposure.
+    scale = 1.3 * FOCAL_SHARE * size.width / float(hand.hold[2])
+    canvas = (paint_phone if carrier is Carrier.PHONE else paint_paper)(text, rng, scale=scale)
+    layers = _lit_layers(canvas, light, rng, shadow=rng.uniform(*difficulty.shadow), carrier=carrier)
+    hall = paint_hall(rng, width=size.width, height=size.height)
+    paint_person(hall, draw_person(rng, near=True), at_seconds=0)
+    hall = soften(hall, rng.uniform(2, 5) * size.width / 640) * light.white * light.ambient
+    pictures = []
+    for number in range(frames):
+        start = number / FRAMES_PER_SECOND
+        carried = _expose(layers, canvas, hand, start=start, light=light, size=size)
+        reflected, emitted, cover, mirror = (carried[:, :, layer] for layer in range(4))
+        seen = hall * (1 - cover) + reflected + emitted * _interference(light, rng, size)
+        seen += mirror * _mirrored(light, hand, at=start, size=size)
+        pictures.append(_develop(seen.astype(np.float32), light, rng, size))
+    return pictures
+
+
+def _draw_light(rng: np.random.Generator, level: Difficulty, *, carrier: Carrier) -> _Light:
+    wave = rng.uniform(0.3, 1.2)
+    turn = rng.uniform(0, np.pi)
+    radius = rng.uniform(*level.glare_mm)
+    lamp = (rng.uniform(-34, 34), rng.uniform(-34, 34), radius, radius * rng.uniform(0.5, 1.6))
+    mirrors = rng.random() < level.glare_chance * (1.0 if carrier is Carrier.PHONE else 0.4)
+    return _Light(
+        white=rng.uniform(*level.white),
+        ambient=rng.uniform(*level.ambient),
+        veil=rng.uniform(*level.veil),
+        exposure=rng.uniform(*level.exposure_ms) / 1000,
+        defocus=rng.uniform(*level.defocus_px),
+        moire=rng.uniform(*level.moire),
+        moire_wave=(wave * np.cos(turn), wave * np.sin(turn)),
+        flicker=rng.uniform(*level.flicker),
+        flicker_rows=rng.uniform(40, 160),
+        electrons=rng.uniform(*level.electrons),
+        jpeg_quality=rng.uniform(*level.jpeg_quality),
+        lamp=lamp if mirrors else None,
+    )
+
+
+def _lit_layers(
+    canvas: Canvas, light: _Light, rng: np.random.Generator, *, shadow: float, carrier: Carrier
+) -> NDArray[np.float32]:
+    """What the camera takes of the carrier: light reflected, light shone, share covered, share mirrored.
+
+    All are times the coverage, so that they can be averaged."""
+    falling = light.white * (light.ambient if carrier is Carrier.PHONE else 1.0)
+    rows, columns = canvas.cover.shape
+    y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
+    angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
+    side = (x * np.cos(angle) + y * np.sin(angle) - edge) * rng.uniform(3, 25)
+    shade = 1 - shadow / (1 + np.exp(-side))
+    # A screen shines through a shadow; what it reflects does not.
+    reflected, emitted = canvas.reflected * falling * shade, canvas.emitted * light.white
+    cover = canvas.cover
+    return np.dstack((reflected * cover, emitted * cover, cover, canvas.mirror * cover)).astype(np.float32)
+
+
+def _expose(
+    layers: NDArray[np.float32], canvas: Canvas, hand: Hand, *, start: float, light: _Light, size: FrameSize
+) -> NDArray[np.float32]:
+    """The carrier's layers in the picture, averaged over the time that the shutter is open."""
+    middle_x, middle_y = canvas.middle
+    to_mm = np.array([[1 / canvas.scale, 0, -middle_x / canvas.scale], [0, 1 / canvas.scale, -middle_y / canvas.scale],
+                      [0, 0, 1]])  # fmt: skip
+    total = np.zeros((size.height, size.width, 4), np.float32)
+    for moment in range(_MOMENTS):
+        seconds = start + light.exposure * (moment + 0.5) / _MOMENTS
+        within = np.array([[1, 0, (moment % 3 - 1) / 3], [0, 1, (moment * 2 // 3 % 3 - 1) / 3], [0, 0, 1]])
+        matrix = within @ hand.homography(seconds, width=size.width, height=size.height) @ to_mm
+        total += cv2.warpPerspective(layers, matrix, (size.width, size.height), flags=cv2.INTER_LINEAR)
+    return total / np.float32(_MOMENTS)
+
+
+def _mirrored(light: _Light, hand: Hand, *, at: float, size: FrameSize) -> Plane:
+    """What a mirror in the carrier's place shows: an even veil, and perhaps a lamp that slides as the hand moves."""
+    seen = np.full((size.height, size.width), light.veil * light.white, np.float32)
+    if light.lamp is None:
+        return seen
+    x_mm, y_mm, radius_x, radius_y = light.lamp
+    matrix = hand.homography(at, width=size.width, height=size.height)
+    x, y, depth = matrix @ np.array([x_mm, y_mm, 1.0])
+    focal = FOCAL_SHARE * size.width / depth
+    slide = (hand.position(at) - hand.hold) * focal
+    columns = (np.arange(size.width, dtype=np.float32)[None, :] - x / depth - slide[0]) / (radius_x * focal)
+    rows = (np.arange(size.height, dtype=np.float32)[:, None] - y / depth - slide[1]) / (radius_y * focal)
+    away = np.hypot(columns, rows)
+    return np.asarray(seen + 2.5 / (1 + np.exp((away - 1) * 12)) + 0.25 * np.exp(-away), np.float32)
+
+
+def _interference(light: _Light, rng: np.random.Generator, size: FrameSize) -> Plane:
+    """Moiré between two grids of pixels, and the bands of a dimmed screen, as a factor on its light."""
+    y = np.arange(size.height, dtype=np.float32)[:, None]
+    x = np.arange(size.width, dtype=np.float32)[None, :]
+    waves = np.sin(light.moire_wave[0] * x + light.moire_wave[1] * y + rng.uniform(0, 2 * np.pi))
+    bands = 0.5 + 0.5 * np.sin(2 * np.pi * y / light.flicker_rows + rng.uniform(0, 2 * np.pi))
+    return np.asarray((1 + light.moire * waves) * (1 - light.flicker * bands), np.float32)
+
+
+def _develop(seen: Plane, light: _Light, rng: np.random.Generator, size: FrameSize) -> Picture:
+    """Lens and sensor."""
+    unit = size.width / 640
+    blurred = soften(defocus(seen, light.defocus * unit), 0.5)
+    spilled = spill(blurred, sigma=4 * unit)
+    return develop(darken_corners(spilled), rng, electrons=light.electrons, jpeg_quality=light.jpeg_quality)

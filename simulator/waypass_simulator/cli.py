@@ -1,0 +1,143 @@
+"""The `waypass` command: `demo`, the whole system on this machine, and `inspect`, what an object holds."""
+
+import json
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from waypass_protocol.errors import ProtocolError
+from waypass_protocol.keys import TrustSet, read_trust_set
+from waypass_simulator.errors import SimulatorError, UsageError
+from waypass_simulator.inspection import Context, Step, inspect, looks_like_text
+
+app = typer.Typer(
+    name="waypass",
+    help="Signed green, yellow and red QR passes, checked offline at the gate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def waypass() -> None:
+    """Signed green, yellow and red QR passes, checked offline at the gate."""
+
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_MARKS = {True: ("yes", "green"), False: ("no", "red"), None: ("-", "yellow")}
+
+
+@app.command("inspect")
+def inspect_command(
+    what: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A Waypass text, or a file that holds an object.")],
+    keys: Annotated[Path | None, typer.Option(help="The network's trust set (JWKS), to verify signatures.")] = None,
+    at: Annotated[int | None, typer.Option(help="Judge at this UNIX time instead of now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, a step each.")] = False,
+) -> None:
+    """Show what a Waypass text, status list, delta or head holds, step by step, and what verifies.
+
+    Exit code 0: nothing speaks against it; 1: a step failed; 2: bad use.
+    """
+    context = Context(trust=_load_keys(keys), now=int(time.time()) if at is None else at)
+    steps = inspect(_load(what), context)
+    if as_json:
+        for step in steps:
+            sys.stdout.write(json.dumps(asdict(step), ensure_ascii=False) + "\n")
+    else:
+        _print_steps(steps)
+    raise typer.Exit(1 if any(step.ok is False for step in steps) else 0)
+
+
+@app.command("demo")
+def demo_command(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Play the story once and end. The demonstration has no pages yet.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write the report to this file (JSON).")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep all files here (new or empty) instead of throwing them away.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Draw hands, light and noise from this seed.")] = None,
+) -> None:
+    """Run the whole system on this machine and play a story through it, printed as it happens.
+
+    Exit code 0 only if every step came out as it should.
+    """
+    from waypass_simulator.demo.play import Playing, find_shared, play, summary
+    from waypass_simulator.demo.report import ConsoleNarrator
+
+    console = Console(highlight=False)
+    if not headless:
+        console.print("The demonstration has no pages yet; it plays its story once.", style="dim")
+    with _working_folder(folder) as place:
+        chosen = secrets.randbelow(2**32) if seed is None else seed
+        result = play(Playing(folder=place, seed=chosen, shared=find_shared(_CHECKOUT)), ConsoleNarrator(console))
+    if report is not None:
+        result.write(report)
+    console.print(Text(f"\n{summary(result)}", style="bold green" if result.ok else "bold red"))
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@contextmanager
+def _working_folder(folder: Path | None) -> Iterator[Path]:
+    """The folder that was asked for, or one that goes when the story is over. Raises `UsageError`."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="waypass-demo-") as name:
+            yield Path(name)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise UsageError(f"--folder {folder}: expected a new or empty folder")
+    yield folder.resolve()
+
+
+def _load(what: str) -> bytes:
+    """The bytes of a text given as such, or of a file. Raises `UsageError`."""
+    if looks_like_text(what.encode("utf-8", errors="surrogateescape")):
+        return what.encode("utf-8", errors="surrogateescape")
+    try:
+        return Path(what).read_bytes()
+    except (OSError, ValueError) as error:
+        shown = what if len(what) <= 60 else what[:57] + "..."
+        raise UsageError(
+            f"expected a text that begins with WP1: or WP2:, or a readable file, got {shown!r}: {error}"
+        ) from None
+
+
+def _load_keys(path: Path | None) -> TrustSet | None:
+    if path is None:
+        return None
+    try:
+        return read_trust_set(path.read_bytes())
+    except (OSError, ProtocolError) as error:
+        raise UsageError(f"--keys {path}: {error}") from None
+
+
+def _print_steps(steps: list[Step]) -> None:
+    console = Console(highlight=False)
+    for step in steps:
+        mark, style = _MARKS[step.ok]
+        console.print(Text.assemble((f"{mark:>4}  ", style), (f"{step.name}: ", "bold"), step.says))
+        for name, value in step.fields.items():
+            shown = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+            console.print(Text(f"          {name}: {shown}"))
+
+
+def main() -> None:
+    """Run the command line; what a user can mend becomes one line on standard error and exit code 2."""
+    try:
+        app()
+    except SimulatorError as error:
+        print(f"waypass: {error}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+        sys.exit(2)

@@ -1,0 +1,413 @@
+"""The chapters of the demonstration, in their order: a day in a small metro.
+
+Each is a function of the scene; together they are the story that `waypass demo` plays. A chapter begins with the
+people whom it is about and leaves the deployment as it found it.
+"""
+
+import json
+import time
+from base64 import b64decode
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from waypass_protocol.keys import HolderSigner, MemorySigner
+from waypass_protocol.passes import HOUR, Aspect, Pass, Place, sign_pass
+from waypass_protocol.presentation import present
+from waypass_simulator.carriers import Carrier
+from waypass_simulator.demo.deployment import HOSPITAL, RIDE, run
+from waypass_simulator.demo.scene import Scene
+from waypass_simulator.difficulty import MEDIUM
+from waypass_simulator.health import InventedPerson, health_qr_png
+from waypass_simulator.processes import Stream
+
+GREEN = ("open", "green", "green")
+OUTAGE_SECONDS = 10.0
+NOTICE_SECONDS = 2
+
+
+def opening(scene: Scene) -> None:
+    """Everything runs, and both gates hold a current list."""
+    scene.story.chapter("Opening: broker, server and two gates")
+    for gate in scene.deployment.gates:
+        held = scene.watch.wait_current(gate, timeout=30.0)
+        lists = ", ".join(f"{uri} version {each.version}" for uri, each in held.items())
+        scene.story.step(
+            f"{gate} fetches the status lists",
+            expected="a list of known age",
+            seen=f"holds {lists}" if held else "holds no current list",
+            ok=bool(held),
+        )
+
+
+def certificates(scene: Scene) -> None:
+    """People come with health certificates; each starts as the picture of a QR code."""
+    scene.story.chapter("At the desk: health certificates become status data")
+    now = int(time.time())
+    ada, bao, mira = (
+        InventedPerson(family_name=family, given_name=given, born=date(year, 5, 17))
+        for family, given, year in (("Lind", "Ada", 1984), ("Chen", "Bao", 1991), ("Sand", "Mira", 1999))
+    )
+    papers = {
+        "person-ada": scene.authority.vaccination(ada, now=now),
+        "person-bao": scene.authority.test(bao, positive=False, now=now),
+        "person-mira": scene.authority.test(mira, positive=True, now=now),
+    }
+    for person, text in papers.items():
+        wallet = scene.enrol(person)
+        read = _read_picture(scene, f"{person}.png", health_qr_png(text))
+        scene.story.step(
+            f"{person}'s certificate is read from its picture",
+            expected="the certificate's text",
+            seen=f"{len(read or '')} characters read" if read else "not read",
+            ok=read == text,
+        )
+        wallet.offer_evidence(read or text)
+    scene.expect_refused(
+        "a certificate that somebody changed is refused",
+        lambda: scene.wallets["person-bao"].offer_evidence(_tampered(papers["person-bao"])),
+        "",
+    )
+    for person, aspect in (("person-ada", "green"), ("person-bao", "green"), ("person-mira", "yellow")):
+        _expect_standing(scene, person, aspect)
+
+
+def real_certificates(scene: Scene, shared: Path | None) -> None:
+    """Where the shared vectors are found, real EU certificates are read and verified too, at their own time."""
+    if shared is None:
+        scene.story.note("the shared vectors are not beside this checkout: no real EU certificates this time")
+        return
+    scene.story.chapter("Real EU health certificates, at the time that each was made for")
+    lines = (shared / "vectors" / "hcert" / "dgc-testdata.jsonl").read_text(encoding="utf-8").splitlines()
+    cases = [json.loads(line) for line in lines]
+    good = [case for case in cases if _fully_valid(case)][:8]
+    verified = 0
+    for number, case in enumerate(good):
+        text = _read_picture(scene, f"eu-{number}.png", b64decode(case["2DCODE"]))
+        if text is not None and _evidence_verifies(case, text):
+            verified += 1
+    scene.story.step(
+        f"{len(good)} real certificates are read from their pictures and verified",
+        expected=f"all {len(good)}",
+        seen=f"{verified} verified",
+        ok=bool(good) and verified == len(good),
+    )
+
+
+def _fully_valid(case: dict[str, Any]) -> bool:
+    expected = case["EXPECT"]
+    wanted = ("EXPECTEDPICTUREDECODE", "EXPECTEDVERIFY", "EXPECTEDEXPIRATIONCHECK")
+    return "2DCODE" in case and all(expected.get(name) is True for name in wanted) and all(expected.values())
+
+
+def _evidence_verifies(case: dict[str, Any], text: str) -> bool:
+    clock = datetime.fromisoformat(case["TESTCTX"]["VALIDATIONCLOCK"])
+    row = {"text": text, "signers": [case["TESTCTX"]["CERTIFICATE"]], "at": int(clock.timestamp())}
+    program = run("waypass-server", "evidence", "check", "--json", stdin=json.dumps(row) + "\n")
+    return json.loads(program.lines(Stream.STDOUT)[0])["verified"] is True
+
+
+def colours(scene: Scene) -> None:
+    """Green opens; yellow and red wait, each with its own reason."""
+    scene.story.chapter("At the gates: green, yellow, red and paper")
+    for person in ("person-ada", "person-bao", "person-mira"):
+        scene.wallets[person].fetch([RIDE], 4)
+    ada, bao, mira = (scene.wallets[f"person-{name}"] for name in ("ada", "bao", "mira"))
+    scene.expect_at("gate-a", "Ada shows her telephone at gate A", ada.show, GREEN)
+    scene.expect_at("gate-b", "Bao shows his telephone at gate B, in bad light", bao.show, GREEN, difficulty=MEDIUM)
+    scene.expect_at(
+        "gate-a",
+        "somebody comes right after Ada with the same pass",
+        ada.show,
+        ("assist", "seen-already", "yellow"),
+    )
+    scene.expect_at("gate-b", "Mira, whose test was positive", mira.show, ("assist", "yellow", "yellow"))
+    _paper(scene)
+    _red(scene)
+
+
+def _paper(scene: Scene) -> None:
+    scene.enrol("person-paul")
+    with scene.staff("dora") as desk:
+        papers = {
+            person: desk.post("/api/v1/paper-passes", {"person": person, "scopes": [scope], "hint": hint})["text"]
+            for person, scope, hint in (("person-ada", RIDE, "A. Lind"), ("person-paul", HOSPITAL, "P. Okoro"))
+        }
+    scene.expect_at(
+        "gate-b",
+        "Ada's paper pass: staff compare the hint with an identity document",
+        lambda: str(papers["person-ada"]),
+        ("assist", "identity-check", "yellow"),
+        carrier=Carrier.PAPER,
+    )
+    scene.expect_at(
+        "gate-a",
+        "Paul's paper names another service class than this gate's",
+        lambda: str(papers["person-paul"]),
+        ("assist", "scope-missing", "yellow"),
+        carrier=Carrier.PAPER,
+    )
+
+
+def _red(scene: Scene) -> None:
+    """An entry by two people, with notice; then the pass is fetched anew and says red."""
+    wallet = scene.enrol("person-rolf")
+    wallet.offer_evidence(_vaccination(scene, "Rolf"))
+    wallet.fetch([RIDE], 2)
+    scene.expect_at("gate-a", "Rolf, before anything is decided about him", wallet.show, GREEN)
+    basis = _register_basis(scene)
+    entry = _propose(scene, "person-rolf", basis, "red")
+    with scene.staff("pavel") as pavel:
+        scene.expect_refused(
+            "Pavel, who proposed the entry, tries to approve it himself",
+            lambda: pavel.post(f"/api/v1/entries/{entry}/approve"),
+            "",
+        )
+    with scene.staff("anna") as anna:
+        scene.push(
+            "Anna approves; the notice is delivered, its period runs out, and Rolf's green pass is taken away",
+            lambda: anna.post(f"/api/v1/entries/{entry}/approve"),
+        )
+    notices = wallet.api.get("/api/v1/me/notices")
+    scene.story.step(
+        "Rolf has been told, with the reason and whom to ask",
+        expected="at least one notice",
+        seen=f"{len(notices)} notice(s)",
+        ok=len(notices) >= 1,
+    )
+    scene.expect_at("gate-b", "Rolf with his old green pass", wallet.show, ("assist", "superseded", "yellow"))
+    wallet.fetch([RIDE], 2)
+    scene.expect_at("gate-b", "Rolf with the pass that his wallet fetched", wallet.show, ("refuse", "red", "red"))
+
+
+def objection(scene: Scene) -> None:
+    """An objection within the notice period suspends an entry before it ever counts."""
+    scene.story.chapter("An objection suspends")
+    wallet = scene.enrol("person-olga")
+    wallet.offer_evidence(_vaccination(scene, "Olga"))
+    basis = _register_basis(scene, notice=HOUR)
+    entry = _propose(scene, "person-olga", basis, "red")
+    with scene.staff("anna") as anna:
+        anna.post(f"/api/v1/entries/{entry}/approve")
+    answer = wallet.api.post(f"/api/v1/me/entries/{entry}/objection", {"text": "I was not there that day."})
+    scene.story.step(
+        "Olga objects within the notice period",
+        expected="the entry is suspended",
+        seen="suspended" if answer["suspends"] else "not suspended",
+        ok=answer["suspends"] is True,
+    )
+    wallet.fetch([RIDE], 2)
+    scene.expect_at("gate-a", "Olga rides while her objection is open", wallet.show, GREEN)
+
+
+def withdrawal(scene: Scene) -> None:
+    """A lost telephone: one member of staff withdraws its passes, both gates know, and new ones are free to get."""
+    scene.story.chapter("A telephone is lost: its codes are withdrawn")
+    wallet = scene.enrol("person-lea")
+    wallet.offer_evidence(_vaccination(scene, "Lea"))
+    wallet.fetch([RIDE], 4)
+    scene.expect_at("gate-a", "Lea rides in the morning", wallet.show, GREEN)
+    with scene.staff("otto") as otto:
+        scene.push(
+            "Otto withdraws the passes of Lea's lost telephone",
+            lambda: otto.post("/api/v1/withdrawals", {"person": "person-lea", "reason": "telephone lost"}),
+        )
+    for gate, slot in (("gate-a", 1), ("gate-b", 2)):
+        scene.expect_at(
+            gate,
+            "whoever found the telephone shows one of its codes",
+            lambda slot=slot: wallet.show(slot=slot),  # type: ignore[misc]
+            ("assist", "superseded", "yellow"),
+        )
+    wallet.fetch([RIDE], 2)
+    scene.expect_at("gate-b", "Lea with the passes of her new telephone", wallet.show, GREEN)
+
+
+def copies(scene: Scene) -> None:
+    """Photographs, stolen passes, forgeries and other people's codes."""
+    scene.story.chapter("Copies and forgeries")
+    wallet = scene.wallets["person-ada"]
+    wallet.fetch([RIDE], 3)
+    scene.expect_at(
+        "gate-a",
+        "a photograph of Ada's code, a minute old",
+        lambda: wallet.show(slot=1, at=wallet.time() - 61),
+        ("assist", "stale-presentation", "yellow"),
+    )
+    scene.expect_at(
+        "gate-a",
+        "Ada's pass copied without her telephone's key",
+        lambda: wallet.copy(slot=1),
+        ("refuse", "unbound-copy", "grey"),
+    )
+    forger = MemorySigner(ed25519.Ed25519PrivateKey.generate())
+    scene.expect_at(
+        "gate-b",
+        "a pass that somebody signed with a key of their own",
+        lambda: _forged(forger, wallet.time()),
+        ("assist", "unknown-key", "yellow"),
+    )
+    scene.expect_at(
+        "gate-b",
+        "an advertisement's code",
+        lambda: "HTTPS://EXAMPLE.ORG/COFFEE",
+        ("refuse", "not-waypass", "grey"),
+    )
+
+
+def outage(scene: Scene) -> None:
+    """The broker is killed; the gates go on; a change made meanwhile arrives when it is back, empty."""
+    scene.story.chapter(f"The broker is killed for {OUTAGE_SECONDS:.0f} seconds")
+    ada, bao = scene.wallets["person-ada"], scene.wallets["person-bao"]
+    bao.fetch([RIDE], 3)
+    before = {gate: scene.watch.held(gate) for gate in scene.deployment.gates}
+    scene.deployment.kill_broker()
+    killed = time.monotonic()
+    ada.fetch([RIDE], 2)
+    scene.expect_at("gate-a", "without a broker, Ada", ada.show, GREEN)
+    scene.expect_at("gate-b", "without a broker, Bao", bao.show, GREEN)
+    with scene.staff("otto") as otto:
+        otto.post("/api/v1/withdrawals", {"person": "person-bao", "reason": "printing error"})
+    _restart_without_network(scene)
+    while time.monotonic() - killed < OUTAGE_SECONDS:
+        time.sleep(0.1)
+    back = time.time()
+    scene.deployment.start_broker()
+    scene.await_change(
+        "the broker is back and empty; the server fills it and both gates catch up", before, started=back
+    )
+    for gate in scene.deployment.gates:
+        scene.expect_at(
+            gate,
+            "Bao's code, withdrawn during the outage",
+            lambda: bao.show(slot=1),
+            ("assist", "superseded", "yellow"),
+        )
+
+
+def _restart_without_network(scene: Scene) -> None:
+    """A reader that starts where nothing answers decides by what it kept."""
+    gate = scene.gate("gate-b")
+    scene.watch.forget("gate-b")
+    gate.kill()
+    gate.start()
+    ada = scene.wallets["person-ada"]
+    scene.expect_at(
+        "gate-b",
+        "gate B was switched off and on without network; Ada",
+        lambda: ada.show(slot=1),
+        GREEN,
+    )
+
+
+def leftovers(scene: Scene) -> None:
+    """Nothing that a reader wrote or said holds a pass, a holder key or a person."""
+    scene.story.chapter("What the gates kept")
+    secrets = _secrets(scene)
+    found = []
+    for gate in scene.deployment.gates.values():
+        gate.close_politely()
+        written = [path for path in gate.folder.rglob("*") if path.is_file()]
+        heard = [gate.said().encode(), *(path.read_bytes() for path in written)]
+        found += [name for name, secret in secrets.items() if any(secret in data for data in heard)]
+    scene.story.step(
+        f"all that both gates wrote and said is searched for {len(secrets)} passes, keys and references",
+        expected="none",
+        seen=f"found {', '.join(sorted(set(found)))}" if found else "none found",
+        ok=not found,
+    )
+
+
+def _secrets(scene: Scene) -> dict[str, bytes]:
+    secrets: dict[str, bytes] = {}
+    for person, wallet in scene.wallets.items():
+        secrets[f"the reference {person}"] = person.encode()
+        for number, held in enumerate(wallet.passes):
+            x, _ = held.holder.key.coordinates()
+            secrets[f"pass {number} of {person}"] = held.data[20:60]
+            secrets[f"key {number} of {person}"] = x
+            secrets[f"code {number} of {person}"] = wallet.copy(slot=number)[20:60].encode()
+    return secrets
+
+
+def _register_basis(scene: Scene, *, notice: int = NOTICE_SECONDS) -> int:
+    with scene.staff("pavel") as pavel, scene.staff("anna") as anna:
+        basis = pavel.post(
+            "/api/v1/bases",
+            {
+                "authority": "Transit Office",
+                "title": "Ban from travel after assault on staff",
+                "citation": "Transit Act, section 12",
+                "health": False,
+                "effects": ["red", "yellow"],
+                "scopes": [RIDE],
+                "longest": 90 * 24 * HOUR,
+                "notice": notice,
+                "objection_deadline": 14 * 24 * HOUR,
+                "exclusions": ["minors"],
+            },
+        )
+        anna.post(f"/api/v1/bases/{basis['id']}/versions/{basis['number']}/approve")
+    return int(basis["id"])
+
+
+def _propose(scene: Scene, person: str, basis: int, effect: str) -> int:
+    with scene.staff("pavel") as pavel:
+        entry = pavel.post(
+            "/api/v1/entries",
+            {
+                "person": person,
+                "basis": basis,
+                "effect": effect,
+                "scopes": [RIDE],
+                "reason": "You struck a member of staff at the north gate.",
+                "case": {"reference": "C-2031", "state": "open"},
+                "ends_at": int(time.time()) + 30 * 24 * HOUR,
+                "exclusions_checked": ["minors"],
+            },
+        )
+    return int(entry["id"])
+
+
+def _expect_standing(scene: Scene, person: str, aspect: str) -> None:
+    scopes = {scope["number"]: scope["aspect"] for scope in scene.wallets[person].standing()["scopes"]}
+    scene.story.step(
+        f"{person}'s own page",
+        expected=f"{aspect} for rides",
+        seen=f"{scopes.get(RIDE)} for rides",
+        ok=scopes.get(RIDE) == aspect,
+    )
+
+
+def _vaccination(scene: Scene, given_name: str) -> str:
+    person = InventedPerson(family_name="Demo", given_name=given_name, born=date(1980, 1, 1))
+    return scene.authority.vaccination(person, now=int(time.time()))
+
+
+def _read_picture(scene: Scene, name: str, png: bytes) -> str | None:
+    """The text of a picture, as the reader's own eyes find it."""
+    path = scene.deployment.folder / name
+    path.write_bytes(png)
+    program = run("waypass-reader", "decode", "--json", path)
+    texts = json.loads(program.lines(Stream.STDOUT)[0])["texts"]
+    return str(texts[0]) if texts else None
+
+
+def _tampered(text: str) -> str:
+    middle = len(text) // 2
+    return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
+
+
+def _forged(forger: MemorySigner, now: float) -> str:
+    holder = HolderSigner(ec.generate_private_key(ec.SECP256R1()))
+    hour = int(now) - int(now) % HOUR
+    pass_ = Pass(
+        iat=hour,
+        exp=hour + 24 * HOUR,
+        place=Place(uri="wp:1", idx=7),
+        aspects={RIDE: Aspect.GREEN},
+        holder=holder.key,
+    )
+    return present(sign_pass(pass_, forger), t=int(now), network="metro", holder=holder)

@@ -1,0 +1,221 @@
+"""A whole deployment on this machine: broker, server and readers as programs of their own, in one folder.
+
+1. everything listens on 127.0.0.1, on ports that were free
+2. nothing is shared with another deployment: database, keys, configuration and state are in the folder
+3. each program is started, stopped and killed by its own process id; leaving the `with` block ends them all
+"""
+
+import json
+import secrets
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from waypass_protocol.topics import Topics
+from waypass_simulator.demo.gate import Gate
+from waypass_simulator.errors import SimulatorError
+from waypass_simulator.processes import Program, Stream, free_port, wait_for_port
+
+NETWORK = "metro"
+RIDE, HOSPITAL = 1, 2
+START_SECONDS = 60.0
+
+_NETWORK_TOML = """\
+name = "metro"
+
+[[scopes]]
+number = 1
+name = "ride"
+needs_evidence = true
+
+[[scopes]]
+number = 2
+name = "hospital"
+essential = true
+
+[[scopes]]
+number = 3
+name = "priority lane"
+by_grant = true
+
+[[authorities]]
+name = "Transit Office"
+contact = "objections@transit.example, desk 4, city hall"
+
+[[staff]]
+name = "dora"
+desk = "counter"
+roles = ["desk"]
+
+[[staff]]
+name = "pavel"
+desk = "casework"
+roles = ["proposer"]
+authority = "Transit Office"
+
+[[staff]]
+name = "anna"
+desk = "approvals"
+roles = ["approver", "admin"]
+
+[[staff]]
+name = "rosa"
+desk = "objections"
+roles = ["reviewer"]
+
+[[staff]]
+name = "otto"
+desk = "operations"
+roles = ["ops"]
+"""
+
+
+def console_script(name: str) -> Path:
+    """One of the project's commands, beside the Python that runs this."""
+    path = Path(sys.executable).parent / name
+    if not path.exists():
+        raise SimulatorError(f"expected {name} beside {sys.executable}; install the project into this environment")
+    return path
+
+
+def run(*arguments: str | Path, stdin: str | None = None, timeout: float = START_SECONDS) -> Program:
+    """Run one of the project's commands to its end. Raises `SimulatorError` when it says 2."""
+    with Program([console_script(str(arguments[0])), *arguments[1:]], stdin=stdin) as program:
+        if program.wait(timeout=timeout) == 2:
+            raise SimulatorError(f"{' '.join(map(str, arguments[:3]))}: {program.text(Stream.STDERR)}")
+    return program
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """The programs of one demonstration. `folder` is new and empty; `evidence_signers` are certificates (DER)."""
+
+    folder: Path
+    evidence_signers: Mapping[str, bytes] = field(default_factory=dict)
+    gate_names: Sequence[str] = ("gate-a", "gate-b")
+
+    def __post_init__(self) -> None:
+        """Choose ports; nothing is started."""
+        self.broker_port = free_port()
+        self.server_port = free_port()
+        self.topics = Topics(NETWORK)
+        self.tokens: dict[str, str] = {}
+        self.gates: dict[str, Gate] = {}
+        self.broker: Program | None = None
+        self.server: Program | None = None
+
+    @property
+    def address(self) -> str:
+        """The server's HTTP address."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def configuration(self) -> Path:
+        """The server's configuration file."""
+        return self.folder / "server.toml"
+
+    def start(self) -> None:
+        """Start broker, server and readers. Raises `ProgramError` or `SimulatorError` with what they said."""
+        self.start_broker()
+        self._write_server_files()
+        run(
+            "waypass-server",
+            "keys",
+            "make",
+            "--network",
+            NETWORK,
+            "--dir",
+            self.folder / "keys",
+            "--use",
+            "pass",
+            "--use",
+            "status",
+        )
+        run("waypass-server", "migrate", "--config", self.configuration)
+        applied = run(
+            "waypass-server", "network", "apply", "--config", self.configuration, self.folder / "network.toml", "--json"
+        )
+        for line in applied.lines(Stream.STDOUT):
+            row = json.loads(line)
+            if row["what"] == "staff":
+                self.tokens[row["name"]] = row["token"]
+        self.start_server()
+        for name in self.gate_names:
+            self.gates[name] = self._make_gate(name)
+            self.gates[name].start()
+
+    def start_broker(self) -> None:
+        """Start the embedded broker, empty, on the deployment's port."""
+        self.broker = Program([console_script("waypass-server"), "broker", "--port", str(self.broker_port)])
+        wait_for_port("127.0.0.1", self.broker_port, timeout=START_SECONDS, program=self.broker)
+
+    def kill_broker(self) -> None:
+        """SIGKILL: the broker is gone, and all that it retained."""
+        if self.broker is not None:
+            self.broker.close()
+            self.broker = None
+
+    def start_server(self) -> None:
+        """Start the server and wait until it listens."""
+        self.server = Program([console_script("waypass-server"), "serve", "--config", self.configuration])
+        self.server.wait_for_line("listening", timeout=START_SECONDS)
+
+    def kill_server(self) -> None:
+        """SIGKILL."""
+        if self.server is not None:
+            self.server.close()
+            self.server = None
+
+    def close(self) -> None:
+        """End every program of this deployment."""
+        for gate in self.gates.values():
+            gate.close()
+        self.kill_server()
+        self.kill_broker()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write_server_files(self) -> None:
+        signers = self.folder / "signers"
+        signers.mkdir()
+        for name, der in self.evidence_signers.items():
+            (signers / f"{name}.der").write_bytes(der)
+        (self.folder / "network.toml").write_text(_NETWORK_TOML, encoding="utf-8")
+        settings = {
+            "network": NETWORK,
+            "port": self.server_port,
+            "broker": f"mqtt://127.0.0.1:{self.broker_port}",
+            "evidence_signers": "signers",
+            "minimum_notice": 1,
+        }
+        lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _make_gate(self, name: str) -> Gate:
+        """Enrol a reader as an operator would, then point it at frames of this machine."""
+        folder = self.folder / name
+        run(
+            *("waypass-server", "reader", "enrol", name, "--config", self.configuration),
+            *("--scope", str(RIDE), "--out", folder),
+        )
+        return Gate(name=name, folder=folder, program=console_script("waypass-reader"), broker_port=self.broker_port)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A configuration file as a table."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def new_seed() -> int:
+    """A seed for a run that was not given one."""
+    return secrets.randbelow(2**32)

@@ -1,0 +1,132 @@
+"""One gate of the demonstration: a reader program, the folder that is its camera, and what it said.
+
+A code is shown by writing frames into the folder, one after the other as a camera would take them; the reader's own
+eyes read them. What the gate decided is read from the lines that it writes for whoever watches over it.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from waypass_simulator.errors import SimulatorError
+from waypass_simulator.optics import Picture
+from waypass_simulator.processes import Program, ProgramError, Stream
+
+START_SECONDS = 60.0
+FRAME_SECONDS = 1 / 30
+ANSWER_SECONDS = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What a gate decided about the code that it was shown, after so many frames."""
+
+    outcome: str
+    reason: str
+    aspect: str
+    frames: int
+    frame_to_decision_ms: float
+
+
+class Gate:
+    """A reader with one lane whose camera is a folder. `program` is `waypass-reader`."""
+
+    def __init__(self, *, name: str, folder: Path, program: Path, broker_port: int) -> None:
+        self.name = name
+        self.folder = folder
+        self._program_path = program
+        self._broker_port = broker_port
+        self._frames = folder / "frames"
+        self._number = 0
+        self._words = ""
+        self.program: Program | None = None
+        self.timings: list[float] = []
+        self.configuration = folder / "demo.toml"
+        self._frames.mkdir(parents=True, exist_ok=True)
+        self._write_configuration()
+
+    def start(self) -> None:
+        """Start the reader and wait until it is ready. Raises `ProgramError`."""
+        self.program = Program([self._program_path, "run", "--config", self.configuration])
+        self.program.wait_for_line("ready", timeout=START_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.close()
+
+    def close(self) -> None:
+        """End the reader, if it runs."""
+        if self.program is not None:
+            self.program.close()
+            self._keep_words(self.program)
+            self.program = None
+
+    def close_politely(self) -> None:
+        """SIGTERM, as a service manager stops it."""
+        if self.program is not None:
+            self.program.terminate()
+            self.close()
+
+    def said(self) -> str:
+        """All that the reader's programs have written to their two streams so far."""
+        return self._words
+
+    def _keep_words(self, program: Program) -> None:
+        self._words += program.text(Stream.STDOUT) + program.text(Stream.STDERR)
+
+    def show(self, frames: Sequence[Picture], *, paced: bool = True) -> Verdict | None:
+        """Hold a code before the camera: the frames in turn, until the gate has decided or all were shown.
+
+        Returns None when the gate could not read the code in them. Raises `SimulatorError` when it does not run.
+        """
+        program = self._running()
+        seen = len(program.lines(Stream.STDOUT))
+        for number, frame in enumerate(frames, start=1):
+            self._write_frame(frame)
+            if (verdict := self._verdict_after(program, seen, number, FRAME_SECONDS if paced else 0)) is not None:
+                return verdict
+        return self._verdict_after(program, seen, len(frames), ANSWER_SECONDS)
+
+    def _verdict_after(self, program: Program, seen: int, frames: int, seconds: float) -> Verdict | None:
+        try:
+            line = program.wait_for_line(r"^\{.*\}$", timeout=seconds, stream=Stream.STDOUT, start=seen)[0]
+        except ProgramError:
+            if program.exit_code is not None:
+                raise
+            return None
+        row = json.loads(line)
+        self.timings.append(float(row["frame_to_decision_ms"]))
+        return Verdict(
+            outcome=row["outcome"],
+            reason=row["reason"],
+            aspect=row["aspect"],
+            frames=frames,
+            frame_to_decision_ms=float(row["frame_to_decision_ms"]),
+        )
+
+    def wait_empty(self, *, timeout: float = 10.0) -> None:
+        """Wait until the reader has taken every frame, so that the next code is not mixed with the last one."""
+        deadline = time.monotonic() + timeout
+        while any(self._frames.glob("*.png")):
+            if time.monotonic() > deadline:
+                raise SimulatorError(f"{self.name}: expected the reader to take its frames within {timeout} s")
+            time.sleep(0.01)
+
+    def _write_frame(self, frame: Picture) -> None:
+        self._number += 1
+        # Written aside and renamed: a camera never hands over half a frame.
+        done, data = cv2.imencode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        if not done:
+            raise SimulatorError("the frame could not be written as PNG")
+        aside = self.folder / "frame.part"
+        aside.write_bytes(data.tobytes())
+        aside.rename(self._frames / f"{self._number:08d}.png")
+
+    def _running(self) -> Program:
+        if self.program is None:
+            raise SimulatorError(f"{self.name}: the reader is not running")
+        return self.program

@@ -1,0 +1,511 @@
+"""The publisher: what is committed reaches every gate, whatever dies on the way."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, event, func, select, update
+from tests.server.publishing import (
+    Gate,
+    add_network,
+    held_by,
+    issue,
+    make_services,
+    memory_bus,
+    pass_bits,
+    take_away_some,
+)
+from tests.support.issuing import NETWORK, NOW
+
+from waypass_protocol import bits
+from waypass_protocol.status import read_delta, read_head, read_snapshot
+from waypass_protocol.topics import Topics
+from waypass_server.bus import MemoryBroker, MemoryBus, Message, Receipt
+from waypass_server.errors import NotConnected
+from waypass_server.models.status import ListVersion, StatusChange, StoredDelta, StoredSnapshot
+from waypass_server.publisher import Pace, Publisher
+from waypass_server.services import Services, SetClock
+from waypass_server.versions import DamagedStatus, TakenOver, UnknownNetwork
+
+TOPICS = Topics(NETWORK)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that handles errors gets to see it."""
+
+
+class Steps:
+    """A monotonic clock that goes on by a second each time it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class House:
+    """A server's publisher without its thread, turned by hand, a broker, and a gate that was there from the beginning."""
+
+    def __init__(self, folder: Path, *, seed: int = 1) -> None:
+        self.clock = SetClock(NOW)
+        self.draw = random.Random(seed)
+        self.services = make_services(folder, clock=self.clock, seed=seed)
+        self.steps = Steps()
+        self.broker = MemoryBroker()
+        self.bus = MemoryBus(self.broker)
+        self.bus.start()
+        self.seen: list[Message] = []
+        self.bus.subscribe("#", self.seen.append)
+        self.gate = Gate(self.bus, self.services.keyring.trust_set())
+        self.publisher = self.new_publisher()
+
+    def new_publisher(self) -> Publisher:
+        """The process starts again."""
+        self.publisher = Publisher(self.services, self.bus, monotonic=self.steps)
+        return self.publisher
+
+    def turn(self, seconds: float = 1.0) -> None:
+        """Let time pass, then let the publisher do what is due."""
+        self.steps.now += seconds
+        self.clock.advance(seconds)
+        self.gate.now = self.services.now()
+        self.publisher.turn()
+
+    def quiet(self) -> None:
+        """Turn until there is nothing left to do, and let every message arrive."""
+        for _ in range(3):
+            self.turn()
+        arrived = threading.Event()
+        self.bus.subscribe("test/done", lambda _message: arrived.set())
+        self.bus.publish("test/done", b"", qos=0, retain=False)
+        assert arrived.wait(10.0)
+
+    def deltas(self) -> list[int]:
+        """The versions of the deltas that were sent, in their order."""
+        trust = self.services.keyring.trust_set()
+        return [read_delta(m.payload, trust, NOW).version for m in self.seen if "/delta/" in m.topic]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    built = House(tmp_path)
+    add_network(built.services)
+    yield built
+    built.bus.stop()
+
+
+def test_a_withdrawn_pass_is_withdrawn_at_the_gate_and_others_are_not(house: House) -> None:
+    issue(house.services, 40)
+    house.quiet()
+    take_away_some(house.services, 3, draw=house.draw)
+    assert not house.gate.agrees_with(house.services)
+
+    house.quiet()
+
+    statuses = list(pass_bits(house.services)["wp:1"].values())
+    assert (statuses.count(bits.INVALID), statuses.count(bits.VALID)) == (3, 37)
+    assert house.gate.agrees_with(house.services)
+    assert house.gate.refused == []
+
+
+def test_a_delta_and_then_the_head_that_names_it_leave_in_one_turn(house: House) -> None:
+    issue(house.services, 5)
+    house.quiet()
+    house.seen.clear()
+    take_away_some(house.services, 1, draw=house.draw)
+
+    house.publisher.nudge()
+    house.turn()
+    house.bus.stop()
+
+    assert [message.topic for message in house.seen] == [TOPICS.delta("1", 2), TOPICS.head]
+    head = read_head(house.seen[1].payload, house.services.keyring.trust_set(), NOW)
+    assert [(row.uri, row.version) for row in head.rows] == [("wp:1", 2)]
+
+
+def test_a_first_change_leaves_at_once_and_followers_gather(house: House) -> None:
+    issue(house.services, 20)
+    house.quiet()
+    sent = len(house.deltas())
+    for step, expected in [(0.0, 1), (0.05, 1), (0.05, 1), (0.05, 1), (0.06, 2), (1.0, 2)]:
+        if len(pass_bits(house.services)["wp:1"]) and expected <= 2 and step < 1.0:
+            take_away_some(house.services, 1, draw=house.draw)
+        house.publisher.nudge()
+        house.turn(step)
+        if step == 1.0:
+            house.quiet()
+        assert house.services.database is not None
+        versions = _stored_version(house.services) - 1
+        assert versions == sent + expected if step < 1.0 else versions == sent + 3
+
+
+def test_a_small_delta_is_filled_up_and_a_large_one_is_not(house: House) -> None:
+    issue(house.services, 60)
+    house.quiet()
+    trust = house.services.keyring.trust_set()
+    for count in (1, 7, 20):
+        house.seen.clear()
+        take_away_some(house.services, count, draw=house.draw)
+        house.quiet()
+        delta = next(read_delta(m.payload, trust, NOW) for m in house.seen if "/delta/" in m.topic)
+        assert {status: len(indexes) for status, indexes in delta.changes.items()} == {bits.INVALID: max(8, count)}
+
+
+def test_heads_come_every_thirty_seconds_and_count_up_across_restarts(house: House) -> None:
+    house.quiet()
+    for _ in range(3):
+        house.turn(30.0)
+    house.new_publisher()
+    house.quiet()
+    trust = house.services.keyring.trust_set()
+    heads = [read_head(m.payload, trust, NOW) for m in house.seen if m.topic == TOPICS.head]
+    assert [head.sequence for head in heads] == list(range(1, 6))
+    assert [head.iat - NOW for head in heads] == [1, 33, 63, 93, 94]
+
+
+def test_an_idle_turn_sends_nothing(house: House) -> None:
+    house.quiet()
+    sent = len(house.seen)
+    for _ in range(5):
+        house.turn(1.0)
+    house.quiet()
+    assert [m.topic for m in house.seen[sent:]] == ["test/done"]
+
+
+def test_a_snapshot_at_most_32_versions_old_is_acknowledged_before_each_delta(house: House) -> None:
+    issue(house.services, 200)
+    house.quiet()
+    for _ in range(150):
+        take_away_some(house.services, 1, draw=house.draw)
+        house.turn()
+    house.quiet()
+    trust = house.services.keyring.trust_set()
+    newest = 0
+    deltas = 0
+    for message in house.seen:
+        if message.topic == TOPICS.snapshot("1"):
+            newest = max(newest, read_snapshot(message.payload, trust, NOW).version)
+        elif "/delta/" in message.topic:
+            deltas += 1
+            assert read_delta(message.payload, trust, NOW).version - newest <= 32
+    assert deltas == 150
+    assert house.gate.agrees_with(house.services)
+
+
+def test_no_delta_leaves_that_the_acknowledged_snapshot_cannot_carry(house: House) -> None:
+    """The broker takes snapshots and acknowledges nothing: delta 34 has to wait (snapshot 1 was acknowledged)."""
+    silent = SilentAboutSnapshots(house.broker)
+    silent.start()
+    publisher = Publisher(house.services, silent, monotonic=house.steps, pace=Pace(confirm=0.01))
+    issue(house.services, 200)
+    house.publisher = publisher
+    house.turn()
+    silent.acknowledges = False
+    with pytest.raises(Exception, match="expected an acknowledgement within 0.01 s"):
+        for _ in range(100):
+            take_away_some(house.services, 1, draw=house.draw)
+            house.turn()
+    house.bus.stop()
+    silent.stop()
+    assert max(house.deltas()) == 33
+    assert _stored_version(house.services) == 34
+
+
+class SilentAboutSnapshots(MemoryBus):
+    """A bus whose broker takes snapshots and, when told so, does not acknowledge them."""
+
+    acknowledges = True
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Receipt:
+        receipt = super().publish(topic, payload, qos=qos, retain=retain)
+        return receipt if self.acknowledges or not topic.endswith("/snapshot") else Receipt(topic)
+
+
+def test_a_reader_that_comes_new_holds_the_present_from_what_is_retained(house: House) -> None:
+    issue(house.services, 200)
+    for _ in range(100):
+        take_away_some(house.services, 1, draw=house.draw)
+        house.turn()
+    house.quiet()
+    store = held_by(house.broker, house.services.keyring.trust_set(), now=house.services.now())
+    held = store.view["wp:1"]
+    assert held.version == _stored_version(house.services) == 101
+    assert held.renewed is not None
+    assert held.packed == house.gate.store.view["wp:1"].packed
+    retained = house.broker.held(f"{TOPICS.root}/status/1/delta/+") or {}
+    assert len(retained) == 64
+
+
+def test_a_broker_that_comes_back_empty_is_refilled_with_what_changed_meanwhile(house: House) -> None:
+    issue(house.services, 50)
+    house.quiet()
+    house.broker.stop()
+    take_away_some(house.services, 5, draw=house.draw)
+    house.turn()
+    assert _stored_version(house.services) == 2, "versions are made without a broker too"
+    house.broker.start()
+    house.quiet()
+    store = held_by(house.broker, house.services.keyring.trust_set(), now=house.services.now())
+    assert store.view["wp:1"].version == 2
+    assert house.gate.agrees_with(house.services)
+    assert house.gate.refused == []
+
+
+def test_snapshots_are_signed_anew_before_half_their_life(house: House) -> None:
+    house.quiet()
+    trust = house.services.keyring.trust_set()
+    for _ in range(8):
+        house.turn(6 * 3600)
+    house.quiet()
+    snapshots = [read_snapshot(m.payload, trust, NOW) for m in house.seen if m.topic.endswith("/snapshot")]
+    assert [snapshot.iat - NOW for snapshot in snapshots] == [1, *(3 + hours * 3600 for hours in (12, 24, 36, 48))]
+    assert {snapshot.version for snapshot in snapshots} == {1}
+
+
+def test_a_list_that_is_opened_later_is_published_before_the_head_that_names_it(house: House) -> None:
+    house.quiet()
+    house.seen.clear()
+    from waypass_server.issuing import allocator
+
+    with house.services.change() as session:
+        allocator(house.services).open_list(session, 1, NOW)
+    house.quiet()
+    assert [m.topic for m in house.seen[:2]] == [TOPICS.snapshot("2"), TOPICS.head]
+    assert set(house.gate.store.view) == {"wp:1", "wp:2"}
+
+
+@pytest.mark.parametrize("kept", ["outbox", "delta"])
+def test_a_restart_publishes_what_the_last_run_left(house: House, kept: str) -> None:
+    issue(house.services, 10)
+    house.quiet()
+    take_away_some(house.services, 2, draw=house.draw)
+    if kept == "delta":
+        house.broker.stop()
+        house.turn()
+        house.broker.start()
+    house.new_publisher()
+    house.quiet()
+    assert house.gate.agrees_with(house.services)
+    assert house.gate.refused == []
+
+
+def test_a_second_publisher_takes_over_and_the_first_stops(house: House) -> None:
+    first = house.publisher
+    house.turn()
+    house.new_publisher()
+    house.turn()
+    with pytest.raises(TakenOver, match="another publisher makes the versions of network metro now"):
+        house.steps.now += 31
+        first.turn()
+    house.turn(31.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "statement", "message"),
+    [
+        ("another digest", update(ListVersion).values(digest=bytes(32)), "does not add up to version 3"),
+        ("a delta is missing", delete(StoredDelta).where(StoredDelta.version == 2), "expected delta 2, got 3"),
+        ("the last delta is missing", delete(StoredDelta).where(StoredDelta.version == 3), "does not add up"),
+        ("no snapshot", delete(StoredSnapshot), "expected a snapshot, got none"),
+        ("a cut snapshot", update(StoredSnapshot).values(signed=b"\xd2\x84"), "status list 1: CBOR"),
+    ],
+)
+def test_a_damaged_database_is_not_published(house: House, name: str, statement: Any, message: str) -> None:
+    issue(house.services, 10)
+    for _ in range(3):
+        house.turn()
+        take_away_some(house.services, 1, draw=house.draw)
+    with house.services.database.changing() as session:
+        session.execute(statement)
+    house.new_publisher()
+    with pytest.raises(DamagedStatus, match=message):
+        house.turn()
+
+
+def test_a_network_that_is_not_defined_stops_the_publisher(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    with pytest.raises(UnknownNetwork, match="expected network metro in the database"):
+        house.turn()
+    house.bus.stop()
+
+
+class FailingBus(MemoryBus):
+    """A bus on which the `fails_at`th publication does not go out: the process is killed there, or the connection is."""
+
+    def __init__(self, broker: MemoryBroker, fails_at: int, error: Callable[[], BaseException]) -> None:
+        super().__init__(broker)
+        self.left = fails_at
+        self.error = error
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Receipt:
+        self.left -= 1
+        if self.left == 0:
+            raise self.error()
+        return super().publish(topic, payload, qos=qos, retain=retain)
+
+
+@pytest.mark.parametrize("error", [Killed, lambda: NotConnected("gone")], ids=["killed", "not connected"])
+@pytest.mark.parametrize("fails_at", range(1, 13))
+def test_nothing_is_lost_when_it_fails_at_any_publication(
+    tmp_path: Path, fails_at: int, error: Callable[[], BaseException]
+) -> None:
+    house = House(tmp_path)
+    add_network(house.services)
+    issue(house.services, 30)
+    failing = FailingBus(house.broker, fails_at, error)
+    failing.start()
+    publisher = Publisher(house.services, failing, monotonic=house.steps)
+    failed = False
+    for _ in range(5):
+        house.steps.now += 1
+        take_away_some(house.services, 1, draw=house.draw)
+        try:
+            publisher.turn()
+        except (Killed, NotConnected):
+            failed = True
+            if error is Killed:
+                break
+    assert failed == (failing.left <= 0)
+    if error is Killed:
+        house.new_publisher()
+    else:
+        house.publisher = publisher
+    house.quiet()
+    assert house.gate.agrees_with(house.services)
+    assert house.gate.refused == []
+    store = held_by(house.broker, house.services.keyring.trust_set(), now=house.services.now())
+    assert store.view["wp:1"].version == _stored_version(house.services)
+    failing.stop()
+    house.bus.stop()
+
+
+@pytest.mark.parametrize("killed_at", range(1, 60, 2))
+def test_nothing_is_lost_when_it_is_killed_at_any_statement(tmp_path: Path, killed_at: int) -> None:
+    """Statements of the database and commits are counted; at the given one the process dies, and a new one starts."""
+    house = House(tmp_path)
+    add_network(house.services)
+    issue(house.services, 30)
+    left = killed_at
+
+    def count(*_: object, **__: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Killed
+
+    engine = house.services.database.engine
+    for _ in range(4):
+        take_away_some(house.services, 1, draw=house.draw)
+        event.listen(engine, "before_cursor_execute", count)
+        event.listen(engine, "commit", count)
+        try:
+            house.turn()
+        except Killed:
+            house.new_publisher()
+        finally:
+            event.remove(engine, "before_cursor_execute", count)
+            event.remove(engine, "commit", count)
+    house.quiet()
+    assert house.gate.agrees_with(house.services)
+    assert house.gate.refused == []
+    house.bus.stop()
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), st.integers(1, 12)),
+        st.tuples(st.just("turn"), st.sampled_from([0.05, 0.3, 1.0, 31.0, 20_000.0])),
+        st.tuples(st.just("server"), st.just(0)),
+        st.tuples(st.just("broker"), st.just(0)),
+        st.tuples(st.just("broker away"), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions=ACTIONS, seed=st.integers(0, 1000))
+def test_whatever_happens_the_gate_ends_with_the_bits_of_the_database(
+    tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, Any]], seed: int
+) -> None:
+    house = House(tmp_path_factory.mktemp("house"), seed=seed)
+    add_network(house.services)
+    issue(house.services, 150)
+    for what, how in actions:
+        if what == "change":
+            take_away_some(house.services, how, draw=house.draw)
+        elif what == "turn":
+            house.turn(how)
+        elif what == "server":
+            house.new_publisher()
+        else:
+            house.broker.stop()
+            if what == "broker":
+                house.broker.start()
+    if not house.broker.running:
+        house.broker.start()
+    house.quiet()
+    assert house.gate.refused == []
+    assert house.gate.agrees_with(house.services)
+    store = held_by(house.broker, house.services.keyring.trust_set(), now=house.services.now())
+    assert {uri: held.digest for uri, held in store.view.items()} == {
+        uri: held.digest for uri, held in house.gate.store.view.items()
+    }
+    assert all(held.renewed is not None for held in store.view.values())
+    assert _outbox(house.services) == 0
+    house.bus.stop()
+
+
+def test_the_thread_publishes_what_a_commit_rings_for(tmp_path: Path) -> None:
+    services = make_services(tmp_path)
+    add_network(services)
+    issue(services, 10)
+    broker = MemoryBroker()
+    with memory_bus(broker) as bus:
+        gate = Gate(bus, services.keyring.trust_set())
+        heads: list[int] = []
+        changed = threading.Condition()
+        trust = services.keyring.trust_set()
+
+        def on_head(message: Message) -> None:
+            with changed:
+                heads.append(read_head(message.payload, trust, NOW).rows[0].version)
+                changed.notify()
+
+        bus.subscribe(TOPICS.head, on_head)
+        publisher = Publisher(services, bus, pace=Pace(poll=3600.0, head_every=3600.0))
+        services.nudge.listen(publisher.nudge)
+        publisher.start()
+        with changed:
+            assert changed.wait_for(lambda: heads == [1], 10.0)
+        take_away_some(services, 2, draw=random.Random(1))
+        with changed:
+            assert changed.wait_for(lambda: heads == [1, 2], 10.0)
+        publisher.stop()
+        assert gate.agrees_with(services)
+
+
+def test_the_thread_stops_and_says_why_when_it_cannot_go_on(tmp_path: Path) -> None:
+    services = make_services(tmp_path)
+    with memory_bus(MemoryBroker()) as bus:
+        publisher = Publisher(services, bus)
+        publisher.start()
+        publisher.join(timeout=10.0)
+        assert isinstance(publisher.failure, UnknownNetwork)
+        publisher.stop()
+
+
+def _stored_version(services: Services) -> int:
+    with services.database.reading() as session:
+        return session.scalars(select(ListVersion.version).order_by(ListVersion.list_id)).first() or 0
+
+
+def _outbox(services: Services) -> int:
+    with services.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(StatusChange)) or 0
