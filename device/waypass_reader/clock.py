@@ -10,6 +10,7 @@ the same.
 """
 
 import ctypes
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,8 +94,14 @@ def kernel_synchronised(adjtimex: Adjtimex | None = None, *, mark: Path = TIMESY
 
 def read_adjtimex() -> int:
     """The clock state that `adjtimex(2)` returns, or -1 where it can't be asked."""
+    function = _adjtimex()
+    return -1 if function is None else int(function(ctypes.create_string_buffer(_TIMEX_BYTES)))
+
+
+@functools.cache  # looked up once: it is asked for every frame
+def _adjtimex() -> Callable[[object], int] | None:
     try:
-        function = ctypes.CDLL(None, use_errno=True).adjtimex
+        function: Callable[[object], int] = ctypes.CDLL(None).adjtimex
     except (OSError, AttributeError):
-        return -1
-    return int(function(ctypes.create_string_buffer(_TIMEX_BYTES)))
+        return None
+    return function

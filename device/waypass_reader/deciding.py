@@ -1,7 +1,7 @@
 """The one place of a reader where texts become a decision.
 
-All lanes of a reader share it, and decide one after the other under one lock, so that one pass shown at two lanes at the
-same time opens one of them. What the status inbox does is read without a lock: `StatusStore.view` is one reference to
+All lanes of a reader share it, and decide one after the other under one lock, so that one pass shown at two lanes at
+once opens one of them. What the status inbox does is read without a lock: `StatusStore.view` is one reference to
 frozen lists.
 
 Several texts in one frame give one decision:
@@ -25,6 +25,11 @@ from waypass_protocol.reentry import ReentryMemory
 from waypass_reader.clock import Clock
 
 
+def is_waypass(text: str) -> bool:
+    """Whether a text says of itself that it is a Waypass text."""
+    return text.startswith((PASS_PREFIX, PRESENTATION_PREFIX))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Footing:
     """What decisions stand on now. While it is the same, the same text in view has the same answer."""
@@ -35,6 +40,14 @@ class Footing:
     def same_as(self, other: "Footing") -> bool:
         """Whether nothing changed: a swap and a head each make a new view of the lists."""
         return self.lists is other.lists and self.clock_trusted == other.clock_trusted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """The decision that counts for a frame, and the text in it that was decided so; the text is for the lane alone."""
+
+    text: str
+    decision: Decision
 
 
 class Desk:
@@ -55,17 +68,17 @@ class Desk:
         """What decisions stand on now."""
         return Footing(lists=self._store.view, clock_trusted=self.clock_trusted())
 
-    def judge(self, texts: Sequence[str]) -> Decision:
+    def judge(self, texts: Sequence[str]) -> Judgement:
         """One decision for the texts of one frame (at least one). What opens is remembered, and its place left out."""
-        ours = [text for text in texts if text.startswith((PASS_PREFIX, PRESENTATION_PREFIX))]
+        ours = [text for text in texts if is_waypass(text)]
         with self._lock:
             now = int(self._clock.now())
-            decisions = [self._decide(text, now) for text in ours or texts[:1]]
-            decision = next((each for each in decisions if each.outcome is Outcome.OPEN), decisions[0])
-            if decision.place is None:
-                return decision
-            self._memory.remember(decision.place, now)
-            return replace(decision, place=None)
+            judged = [Judgement(text=text, decision=self._decide(text, now)) for text in ours or texts[:1]]
+            chosen = next((each for each in judged if each.decision.outcome is Outcome.OPEN), judged[0])
+            if chosen.decision.place is None:
+                return chosen
+            self._memory.remember(chosen.decision.place, now)
+            return replace(chosen, decision=replace(chosen.decision, place=None))
 
     def _decide(self, text: str, now: int) -> Decision:
         return decide(

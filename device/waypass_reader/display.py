@@ -1,8 +1,8 @@
 """What the screen at a gate shows.
 
-The holder's side has the aspect as colour, symbol and words, and never the reason. The staff line has one instruction for
-each reason that does not open. No text, index, key or hint of a pass is on any display: a hint is for the eyes of staff
-alone, and stands in print on the paper pass.
+The holder's side has the aspect as colour, symbol and words, and never the reason. The staff line has one instruction
+for each reason that does not open. No text, index, key or hint of a pass is on any display: a hint is for the eyes of
+staff alone, and stands in print on the paper pass.
 
 A display never stops a lane: lines are written by a thread of their own, and what can't be shown is dropped.
 """

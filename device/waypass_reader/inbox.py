@@ -1,8 +1,8 @@
 """The status inbox: what arrives from the network or from disk, on its way into the lists that decisions read.
 
-Messages are handed in one after the other. Each goes to the status store, which verifies it, keeps it on disk and swaps the list in
-memory, in that order; lanes read `StatusStore.view` and never wait for this. What was refused is counted by reason and
-logged at most once a minute a reason.
+Messages are handed in one after the other. Each goes to the status store, which verifies it, keeps it on disk and swaps
+the list in memory, in that order; lanes read `StatusStore.view` and never wait for this. What was refused is counted by
+reason and logged at most once a minute a reason.
 
 A message that was refused for its time (from the future, expired, a key that is not yet or no longer trusted) may be
 good when the clock is right: `refused_for_time` says that something was, so that the link asks for everything again.

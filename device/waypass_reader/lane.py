@@ -3,11 +3,11 @@
 1. A frame is taken, decoded and, if a text in it is not answered yet, decided: `Desk.judge` has the rule for several.
 2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`open_seconds`). Everything else
    shows its aspect and lights *please wait*; the lane goes on looking.
-3. A text is answered once while it stays in view. It is decided again after 2 s without it, or when the lists or the trust
-   in the clock changed; one that has opened is not, as long as it stays in view.
-4. After 2 s in which no text was in view the lane is idle again.
-5. A camera that can't be opened or is lost makes the lane out of order: it says so, and tries again every second, without
-   end. A single frame that can't be read is passed over. A turnstile that fails makes it out of order too.
+3. A text is answered once while it stays in view. It is decided again after 2 s without it, or when the lists or the
+   trust in the clock changed; one that has opened is not, as long as it stays in view.
+4. 2 s after the last Waypass text was in view the lane is idle again; a poster with another code does not hold it.
+5. A camera that can't be opened or is lost makes the lane out of order: it says so, and tries again every second.
+   A single frame that can't be read is passed over. A turnstile that fails makes it out of order too.
 6. A source of files ends; then so does the lane.
 
 A decision takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
@@ -21,13 +21,13 @@ from waypass_protocol.messages import LaneState, LiveMessage
 from waypass_protocol.reasons import Decision, Outcome
 from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
-from waypass_reader.deciding import Desk, Footing
+from waypass_reader.deciding import Desk, Footing, is_waypass
 from waypass_reader.decoding import decode_frame
 from waypass_reader.display import Display, Showing
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, FrameSource
 from waypass_reader.link import Outlet
-from waypass_reader.log import Log
+from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.turnstile import Turnstile, TurnstileError
 
 FRAME_SECONDS = 0.1
@@ -69,6 +69,7 @@ class Lane:
         self._stopping = threading.Event()
         self._answered: dict[str, _Answered] = {}
         self._seen_ns = 0
+        self._unreadable = ReportLimiter()
 
     def stop(self) -> None:
         """End `run` soon. Called from any thread."""
@@ -97,13 +98,18 @@ class Lane:
             except SourceLost:
                 raise
             except SourceError as error:
-                self._parts.log.warning("a frame can't be read", lane=self.name, cause=str(error))
+                if self._unreadable.note("unreadable", now_ns=self._parts.clock.monotonic_ns()):
+                    self._parts.log.warning("a frame can't be read", lane=self.name, cause=str(error))
                 continue
-            if self.state is LaneState.OUT_OF_ORDER and frame is not None:
-                self._become_idle()
-            if frame is not None:
+            if frame is not None and self._is_in_order():
                 self._look(frame)
             self._rest_if_nobody_is_there()
+
+    def _is_in_order(self) -> bool:
+        """Whether the lane can work; a frame came, so one that was out of order tries to be idle."""
+        if self.state is LaneState.OUT_OF_ORDER:
+            self._become_idle()
+        return self.state is not LaneState.OUT_OF_ORDER
 
     def _look(self, frame: Frame) -> None:
         """Rules 1 and 3."""
@@ -112,35 +118,43 @@ class Lane:
         decoded_ns = self._parts.clock.monotonic_ns()
         if not texts:
             return
-        self._seen_ns = decoded_ns
         footing = self._parts.desk.footing()
-        if not self._see(texts, footing, decoded_ns):
+        waiting = self._see(texts, footing, decoded_ns)
+        if not waiting:
             return
-        decision = self._parts.desk.judge(texts)
-        decided_ns = self._parts.clock.monotonic_ns()
-        opened = decision.outcome is Outcome.OPEN
-        for text in texts:
+        judgement = self._parts.desk.judge(waiting)
+        decided_ns = self._seen_ns = self._parts.clock.monotonic_ns()
+        opened = judgement.decision.outcome is Outcome.OPEN
+        # Whoever stands behind the one that opened has no answer yet.
+        for text in [judgement.text] if opened else waiting:
             self._answered[text] = _Answered(seen_ns=decided_ns, footing=footing, opened=opened)
         self._act(
-            decision,
+            judgement.decision,
             frame_to_decision_ms=(decided_ns - frame.at_ns) / 1e6,
             decode_ms=(decoded_ns - started_ns) / 1e6,
         )
-        if opened:
+        if self.state is LaneState.OPEN:
             self._stay_open()
 
-    def _see(self, texts: Sequence[str], footing: Footing, now_ns: int) -> bool:
-        """Note what is in view, and forget what has been away; whether something there has no answer yet."""
-        self._answered = {text: each for text, each in self._answered.items() if now_ns - each.seen_ns < AWAY_NS}
-        unanswered = False
+    def _see(self, texts: Sequence[str], footing: Footing, now_ns: int) -> list[str]:
+        """Note what is in view, forget what has been away; the texts that wait for an answer."""
+        self._forget_who_left(now_ns)
+        ours = [text for text in texts if is_waypass(text)]
+        if ours:
+            self._seen_ns = now_ns
         for text in texts:
-            known = self._answered.get(text)
-            if known is None:
-                unanswered = True
-                continue
-            known.seen_ns = now_ns
-            unanswered = unanswered or not (known.opened or known.footing.same_as(footing))
-        return unanswered
+            if text in self._answered:
+                self._answered[text].seen_ns = now_ns
+        return [text for text in ours or texts if not self._is_answered(text, footing)]
+
+    def _forget_who_left(self, now_ns: int) -> None:
+        """Texts are remembered while they are in view, and no longer than rule 3 needs."""
+        if self._answered:
+            self._answered = {text: each for text, each in self._answered.items() if now_ns - each.seen_ns < AWAY_NS}
+
+    def _is_answered(self, text: str, footing: Footing) -> bool:
+        known = self._answered.get(text)
+        return known is not None and (known.opened or known.footing.same_as(footing))
 
     def _act(self, decision: Decision, *, frame_to_decision_ms: float, decode_ms: float) -> None:
         """Rule 2, in the order that the module's docstring gives."""
@@ -174,12 +188,13 @@ class Lane:
         now_ns = self._parts.clock.monotonic_ns()
         for answered in self._answered.values():
             answered.seen_ns = now_ns
-        if self.state is LaneState.OPEN:
-            self._become_idle()
+        self._become_idle()
 
     def _rest_if_nobody_is_there(self) -> None:
         """Rule 4."""
-        if self.state is LaneState.WAIT and self._parts.clock.monotonic_ns() - self._seen_ns >= AWAY_NS:
+        now_ns = self._parts.clock.monotonic_ns()
+        self._forget_who_left(now_ns)
+        if self.state is LaneState.WAIT and now_ns - self._seen_ns >= AWAY_NS:
             self._become_idle()
 
     def _become_idle(self) -> None:
@@ -205,8 +220,8 @@ class Lane:
             LiveMessage(
                 lane=self.name,
                 state=state,
-                outcome=decision and decision.outcome,
-                reason=decision and decision.reason,
-                aspect=decision and decision.aspect,
+                outcome=None if decision is None else decision.outcome,
+                reason=None if decision is None else decision.reason,
+                aspect=None if decision is None else decision.aspect,
             )
         )

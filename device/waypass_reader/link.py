@@ -3,8 +3,9 @@
 1. The session is clean. At every connect the reader says that it is online (retained; its last will says offline) and
    subscribes: the head first, then all deltas, and a list's snapshot only while it is needed (`snapshots`).
 2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it.
-3. `state` is published when a list, the head or a lane changed, at once and then at most every 100 ms, and every 30 s.
-   `live` goes nowhere without a connection. Counts wait for one, for a day.
+3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
+   100 ms, and every 30 s; never because somebody came, since it may leave the station. `live` says that, and goes
+   nowhere without a connection. Counts wait for one, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
 """
@@ -23,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from waypass_protocol.errors import Malformed
 from waypass_protocol.messages import (
     HourCounts,
+    LaneState,
     LiveMessage,
     MinuteCounts,
     Presence,
@@ -101,6 +103,7 @@ class StatusLink:
         self._wanted = SnapshotWanted(inbox.store)
         self._connected = False
         self._told_unreachable = False
+        self._broken_lanes: set[str] = set()
         self._state_changed = False
         self._state_said_ns: int | None = None
         self._counts: deque[MinuteCounts | HourCounts] = deque(maxlen=COUNTS_WAITING)
@@ -115,11 +118,6 @@ class StatusLink:
     def connected(self) -> bool:
         """Whether the broker accepted this reader and the connection stands."""
         return self._connected
-
-    @property
-    def health(self) -> str:
-        """ "ok", or that there is no broker."""
-        return "ok" if self._connected else f"no connection to {self._place}"
 
     def start(self) -> None:
         """Begin to connect, in the background; a broker that is not there is no error."""
@@ -139,8 +137,12 @@ class StatusLink:
         self._client.loop_stop()
 
     def say_live(self, message: LiveMessage) -> None:
-        """Publish a lane's state if anybody is there, and the reader's state soon."""
-        self._state_changed = True
+        """Publish a lane's state if anybody is there; the reader's own too when a lane fails or works again."""
+        broken = message.state is LaneState.OUT_OF_ORDER
+        if broken is not (message.lane in self._broken_lanes):
+            with self._lock:
+                self._broken_lanes ^= {message.lane}
+                self._state_changed = True
         if self._connected:
             self._publish(message, "live", qos=0)
 

@@ -11,6 +11,9 @@ that believes it has opened is worse than one that says what is missing. Each tu
 as an argument; gpiozero's global one is never made.
 """
 
+import contextlib
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -64,6 +67,7 @@ class GpioTurnstile:
     def __init__(self, wiring: Wiring, *, factory: Any) -> None:
         """`factory` is a gpiozero pin factory. Raises `TurnstileError` when a pin can't be had."""
         self._pulse_seconds = wiring.pulse_seconds
+        self._pulse: threading.Timer | None = None
         devices: list[Any] = []
         try:
             for number in (wiring.relay, wiring.lamp_go, wiring.lamp_wait):
@@ -75,28 +79,45 @@ class GpioTurnstile:
         self._relay, self._lamp_go, self._lamp_wait = devices
 
     def open(self) -> None:
-        """The relay's pulse ends by itself, in gpiozero's thread."""
-        self._drive(lambda: self._relay.blink(on_time=self._pulse_seconds, off_time=0, n=1))
+        """Pull the relay now, so that a failure is the caller's; a timer lets it go."""
+        self._drive(self._relay.on)
+        self._pulse = threading.Timer(self._pulse_seconds, self._let_go)
+        self._pulse.daemon = True
+        self._pulse.start()
         self._drive(self._lamp_wait.off)
         self._drive(self._lamp_go.on)
 
     def wait(self) -> None:
         """Light *please wait*."""
+        self._check_relay()
         self._drive(self._lamp_go.off)
         self._drive(self._lamp_wait.on)
 
     def idle(self) -> None:
         """Both lamps off."""
+        self._check_relay()
         self._drive(self._lamp_go.off)
         self._drive(self._lamp_wait.off)
 
     def close(self) -> None:
         """Everything off, pins given back."""
+        if self._pulse is not None:
+            self._pulse.cancel()
         for device in (self._relay, self._lamp_go, self._lamp_wait):
             device.close()
 
+    def _let_go(self) -> None:
+        """The end of a pulse. A failure here is found by the next `_check_relay`, which tells it."""
+        with contextlib.suppress(gpiozero.GPIOZeroError, OSError):
+            self._relay.off()
+
+    def _check_relay(self) -> None:
+        """A relay that could not be let go would hold the barrier open: try again, and tell."""
+        if self._pulse is not None and not self._pulse.is_alive():
+            self._drive(self._relay.off)
+
     @staticmethod
-    def _drive(action: Any) -> None:
+    def _drive(action: Callable[[], object]) -> None:
         try:
             action()
         except (gpiozero.GPIOZeroError, OSError) as error:
@@ -139,7 +160,7 @@ def make_pin_factory(pins: Pins) -> Any:
         from gpiozero.pins.lgpio import LGPIOFactory
     except ImportError as error:
         raise MissingLibrary(
-            f"pins = \"gpio\" needs lgpio ({error}): apt-get install python3-lgpio, or the Python package lgpio"
+            f'pins = "gpio" needs lgpio ({error}): apt-get install python3-lgpio, or the Python package lgpio'
         ) from error
     try:
         return LGPIOFactory()

@@ -27,7 +27,7 @@ from waypass_protocol.keys import TrustSet, Use
 from waypass_protocol.passes import PASS_PREFIX, Aspect, Pass, SignedPass, read_pass
 from waypass_protocol.policy import Policy, WhenStale
 from waypass_protocol.presentation import PRESENTATION_PREFIX, Presentation, read_presentation
-from waypass_protocol.reasons import DECISIONS, Decision, Reason
+from waypass_protocol.reasons import DECISIONS, Decision, Outcome, Reason, Shown
 from waypass_protocol.reentry import ReentryView
 
 
@@ -72,7 +72,7 @@ def decide(
         or Reason.GREEN  # rule 20
     )
     if reason is Reason.GREEN:
-        return replace(DECISIONS[reason], place=pass_.place)
+        return Decision(outcome=Outcome.OPEN, reason=reason, aspect=Shown.GREEN, place=pass_.place)
     if reason is Reason.IDENTITY_CHECK:
         return replace(DECISIONS[reason], hint=pass_.hint)
     return DECISIONS[reason]

@@ -21,7 +21,10 @@ from waypass_protocol.errors import Malformed
 
 MAX_NESTING = 6
 
-_UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
+# The first heads of the major types from byte strings on; below are the integers.
+_FIRST_STRING, _FIRST_TEXT, _FIRST_ARRAY, _FIRST_MAP, _FIRST_TAG, _FIRST_SIMPLE = range(0x40, 0x100, 0x20)
+# The least argument that needs the form 24, 25, 26 or 27 of a head.
+_LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 _SIGN1_TAG = 18
 
 
@@ -31,6 +34,8 @@ def scan(data: bytes, *, nesting: int = MAX_NESTING) -> None:
         end = _item_end(data, nesting)
     except IndexError:
         raise Malformed(f"CBOR: the item goes on after its {len(data)} bytes") from None
+    except UnicodeDecodeError as error:
+        raise Malformed(f"CBOR: text is not UTF-8 at byte {error.start}") from None
     if end != len(data):
         raise Malformed(f"CBOR: expected one item of {end} bytes, {len(data) - end} more are left over")
 
@@ -55,6 +60,27 @@ def encode(value: object) -> bytes:
     return data
 
 
+def byte_string(data: bytes) -> bytes:
+    """`data` as a CBOR byte string. Written out because each decision needs some, and the library takes its time."""
+    length = len(data)
+    if length < 24:
+        return bytes((0x40 | length,)) + data
+    if length < 1 << 8:
+        return bytes((0x58, length)) + data
+    if length < 1 << 16:
+        return b"\x59" + length.to_bytes(2, "big") + data
+    return b"\x5a" + length.to_bytes(4, "big") + data
+
+
+def head_length(length: int) -> int:
+    """How many bytes of an encoded byte string of `length` bytes, head included, are its head."""
+    if length <= 24:
+        return 1
+    if length < (1 << 8) + 2:
+        return 2
+    return 3 if length < (1 << 16) + 3 else 5
+
+
 def _item_end(data: bytes, nesting: int) -> int:  # noqa: C901, PLR0912 - one loop, for its speed
     """Check the item that `data` begins with and return where it ends.
 
@@ -73,56 +99,49 @@ def _item_end(data: bytes, nesting: int) -> int:  # noqa: C901, PLR0912 - one lo
         start = pos
         head = data[pos]
         pos += 1
-        major = head >> 5
         value = head & 31
         if value > 23:
-            value, pos = _argument(data, pos, value)
-        if _BYTES <= major <= _TEXT:
-            end = pos + value
-            if end > len(data):
-                raise Malformed(f"CBOR: a string of {value} bytes where {len(data) - pos} are left")
-            if major == _TEXT:
-                _check_text(data[pos:end])
-            pos = end
+            if value > 27:
+                raise Malformed("CBOR: indefinite lengths and reserved heads are not deterministic")
+            pos += 1 << value - 24
+            least = _LEAST[value]
+            value = int.from_bytes(data[start + 1 : pos], "big")
+            if pos > len(data):
+                raise IndexError
+            if value < least:
+                raise Malformed(f"CBOR: {value} is not in its shortest form")
+        if head >= _FIRST_STRING:
+            if head < _FIRST_ARRAY:
+                end = pos + value
+                if end > len(data):
+                    raise Malformed(f"CBOR: a string of {value} bytes where {len(data) - pos} are left")
+                if head >= _FIRST_TEXT:
+                    data[pos:end].decode()
+                pos = end
+            elif last is None or not left & 1:
+                _check_container(head, value)
+                if len(outer) == nesting:
+                    raise Malformed(f"CBOR: nesting deeper than {nesting}")
+                outer.append((left, last))
+                if head >= _FIRST_TAG:
+                    left, last = 1, None
+                elif head >= _FIRST_MAP:
+                    left, last = 2 * value, b""
+                else:
+                    left, last = value, None
+                continue
         if last is not None and left & 1:
-            if major > _TEXT or major == _BYTES:
+            if head >= _FIRST_ARRAY or _FIRST_STRING <= head < _FIRST_TEXT:
                 raise Malformed("CBOR: expected an integer or text as map key")
             key = data[start:pos]
             if key <= last:
                 raise Malformed("CBOR: expected map keys in ascending order, each once")
             last = key
-        elif major > _TEXT:
-            if major == _SIMPLE:
-                raise Malformed(f"CBOR: expected integers, strings, arrays and maps, got 0x{head:02x}, simple or float")
-            if major == _TAG and value != _SIGN1_TAG:
-                raise Malformed(f"CBOR: expected no tag but {_SIGN1_TAG}, got {value}")
-            if len(outer) == nesting:
-                raise Malformed(f"CBOR: nesting deeper than {nesting}")
-            outer.append((left, last))
-            left, last = (2 * value, b"") if major == _MAP else (value if major == _ARRAY else 1, None)
 
 
-def _argument(data: bytes, pos: int, info: int) -> tuple[int, int]:
-    """The argument that follows the head and where it ends; refuses longer forms than needed."""
-    if info == 24:
-        value = data[pos]
-        if value < 24:
-            raise Malformed(f"CBOR: {value} is not in its shortest form")
-        return value, pos + 1
-    if info > 27:
-        raise Malformed("CBOR: indefinite lengths and reserved heads are not deterministic")
-    width = 1 << (info - 24)
-    end = pos + width
-    if end > len(data):
-        raise IndexError
-    value = int.from_bytes(data[pos:end], "big")
-    if value < 1 << (4 * width):
-        raise Malformed(f"CBOR: {value} is not in its shortest form")
-    return value, end
-
-
-def _check_text(raw: bytes) -> None:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Malformed(f"CBOR: text is not UTF-8 at byte {error.start}") from None
+def _check_container(head: int, value: int) -> None:
+    """Refuse what is neither array nor map nor tag 18."""
+    if head >= _FIRST_SIMPLE:
+        raise Malformed(f"CBOR: expected integers, strings, arrays and maps, got 0x{head:02x}, simple or float")
+    if head >= _FIRST_TAG and value != _SIGN1_TAG:
+        raise Malformed(f"CBOR: expected no tag but {_SIGN1_TAG}, got {value}")

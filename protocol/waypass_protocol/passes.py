@@ -35,6 +35,8 @@ _EXP, _NBF, _IAT, _CNF = 4, 5, 6, 8
 _STATUS, _ASPECTS, _HINT = 65535, -70001, -70003
 _REQUIRED = frozenset({_EXP, _IAT, _STATUS, _ASPECTS})
 _CLAIMS = _REQUIRED | {_NBF, _CNF, _HINT}
+_PLACE = frozenset({"idx", "uri"})
+_COSE_KEY = frozenset({1, -1, -2, -3})
 
 
 class Aspect(IntEnum):
@@ -43,6 +45,9 @@ class Aspect(IntEnum):
     GREEN = 0
     YELLOW = 1
     RED = 2
+
+
+_ASPECT_OF = tuple(Aspect)  # by its number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +153,7 @@ def read_uint(value: object, what: str) -> int:
 
 def _read_status(value: object) -> Place:
     entry = value.get("status_list") if isinstance(value, dict) and len(value) == 1 else None
-    if not isinstance(entry, dict) or entry.keys() != {"idx", "uri"}:
+    if not isinstance(entry, dict) or entry.keys() != _PLACE:
         raise Malformed("pass: expected status {status_list: {idx, uri}}")
     uri = entry["uri"]
     if not isinstance(uri, str):
@@ -164,13 +169,13 @@ def _read_aspects(value: object) -> dict[int, Aspect]:
         read_uint(scope, "pass: scope")
         if not isinstance(aspect, int) or not 0 <= aspect <= Aspect.RED:
             raise Malformed(f"pass: expected aspect 0, 1 or 2, got {aspect!r}")
-        aspects[scope] = Aspect(aspect)
+        aspects[scope] = _ASPECT_OF[aspect]
     return aspects
 
 
 def _read_cnf(value: object) -> HolderKey:
     key = value.get(1) if isinstance(value, dict) and len(value) == 1 else None
-    if not isinstance(key, dict) or key.keys() != {1, -1, -2, -3} or key[1] != 2 or key[-1] != 1:
+    if not isinstance(key, dict) or key.keys() != _COSE_KEY or key[1] != 2 or key[-1] != 1:
         raise Malformed("pass: expected cnf {1: COSE_Key} with a P-256 key {1: 2, -1: 1, -2: x, -3: y}")
     x, y = key[-2], key[-3]
     if not isinstance(x, bytes) or not isinstance(y, bytes):

@@ -1,7 +1,9 @@
 """The closed sets that a decision is made of (wire format §6)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from waypass_protocol.passes import Place
 
@@ -83,5 +85,7 @@ def shown_for(reason: Reason) -> Shown:
             return Shown.RED if reason is Reason.RED else Shown.GREY
 
 
-# Made once: deciding allocates no decision but an opening one.
-DECISIONS = {reason: Decision(outcome=outcome_of(reason), reason=reason, aspect=shown_for(reason)) for reason in Reason}
+# Made once: deciding allocates no decision but an opening one and one that shows a hint.
+DECISIONS: Mapping[Reason, Decision] = MappingProxyType(
+    {reason: Decision(outcome=outcome_of(reason), reason=reason, aspect=shown_for(reason)) for reason in Reason}
+)

@@ -161,10 +161,12 @@ def _living_entries(session: Session, person_id: int) -> Sequence[Entry]:
 def _next_change(
     entries: Sequence[Entry], facts: Sequence[Fact], exemptions: Sequence[Exemption], now: int
 ) -> int | None:
-    moments = [moment for entry in entries for moment in entry_deadlines(entry)]
-    moments += [moment for fact in facts for moment in (fact.valid_from, fact.valid_until)]
-    moments += [moment for exemption in exemptions for moment in (exemption.starts_at, exemption.ends_at)]
-    return min((moment for moment in moments if moment > now), default=None)
+    # A step that is overdue is due now; taking it is what ends its deadline.
+    moments = [max(moment, now) for entry in entries for moment in entry_deadlines(entry)]
+    periods = [(fact.valid_from, fact.valid_until) for fact in facts]
+    periods += [(exemption.starts_at, exemption.ends_at) for exemption in exemptions]
+    moments += [moment for period in periods for moment in period if moment > now]
+    return min(moments, default=None)
 
 
 def _grants(scope: ScopeRules, entries: Sequence[EntryInForce]) -> list[Cause]:

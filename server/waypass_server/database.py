@@ -1,8 +1,9 @@
 """The database: sessions for reading and for changing, on SQLite or PostgreSQL.
 
-- A change runs in one transaction; on SQLite it takes the writer's lock at its beginning (`BEGIN IMMEDIATE`), so that two
-  changes wait for each other and never fail half-way for having read too early.
-- SQLite runs with WAL, foreign keys on, full synchronisation (a committed change survives a power cut) and a busy timeout.
+- A change runs in one transaction; on SQLite it takes the writer's lock at its beginning (`BEGIN IMMEDIATE`), so that
+  two changes wait for each other and never fail half-way for having read too early.
+- SQLite runs with WAL, foreign keys on, full synchronisation (a committed change survives a power cut) and a busy
+  timeout.
 - Objects stay readable after commit; nothing is loaded by itself once a session is closed.
 """
 

@@ -7,7 +7,8 @@ A proposal is accepted only if all of this holds; the first rule that fails deci
 3. the network has each scope (`UnknownScope`)
 4. effect and scopes are among those of the basis (`OutsideBasis`)
 5. red in an essential scope comes from a basis of health (`OutsideBasis`)
-6. it ends after it starts, lasts no longer than the basis allows, and is not over before notice is given (`OutsideBasis`)
+6. it ends after it starts, lasts no longer than the basis allows, and is not over before notice is given
+   (`OutsideBasis`)
 7. each exclusion of the basis was looked at (`OutsideBasis`)
 8. the source case is open or was upheld (`OutsideBasis`)
 9. the person is known (`NotFound`)
@@ -95,7 +96,9 @@ def approve(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
         return entry
     entry.state = life.after(Action.APPROVE, entry.life(), actor, now)
     if bases.version_in_force(entry.version.basis) is not entry.version:
-        raise Conflict("approve: expected an entry on the basis as it is in force, its basis has changed; propose it anew")
+        raise Conflict(
+            "approve: expected an entry on the basis as it is in force, the basis has changed since"
+        )
     entry.approved_by = actor.staff_id
     entry.approved_at = now
     entry.confirmed_at = now
@@ -205,7 +208,9 @@ def _check_reach(proposal: Proposal, version: BasisVersion, scopes: dict[int, Sc
     if proposal.effect is Effect.RED and not version.health:
         essential = sorted(number for number, scope in scopes.items() if scope.essential)
         if essential:
-            raise OutsideBasis(f"scopes: expected a basis of health for red in essential scopes, got {essential} without")
+            raise OutsideBasis(
+                f"scopes: expected a basis of health for red in essential scopes, got {essential} without"
+            )
 
 
 def _check_period(proposal: Proposal, version: BasisVersion, now: int) -> None:

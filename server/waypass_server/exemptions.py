@@ -16,7 +16,15 @@ LONGEST = 72 * 3600
 
 
 def grant(
-    session: Session, *, person: Person, reason: str, starts_at: int, ends_at: int, staff_id: int, actor: Actor, now: int
+    session: Session,
+    *,
+    person: Person,
+    reason: str,
+    starts_at: int,
+    ends_at: int,
+    staff_id: int,
+    actor: Actor,
+    now: int,
 ) -> Exemption:
     """A new exemption. Raises `BadInput` for one that is longer than 72 h, over already, or ends before it starts."""
     if not starts_at < ends_at <= starts_at + LONGEST or ends_at <= now:

@@ -3,7 +3,8 @@
 Health certificates, handed in by the wallet, weigh this much (`weigh`):
 
 - a negative test: admits from the sample on for 72 h
-- a vaccination whose series is complete: admits while the certificate is in force; an incomplete one is kept and does nothing
+- a vaccination whose series is complete: admits while the certificate is in force; an incomplete one is kept and does
+  nothing
 - a recovery: admits between its own dates, while the certificate is in force
 - a positive test: yellow from the sample on for 10 days; any other result is kept and does nothing
 - a certificate about another disease than COVID-19 is kept and does nothing
@@ -96,14 +97,16 @@ def weigh(evidence: Evidence) -> Weighed:
             return Weighed(weight=Weight.NONE, valid_from=start, valid_until=end)
 
 
-def hand_in(
-    session: Session, *, person: Person, text: str, signers: SignerSet, actor: Actor, now: int
-) -> tuple[Fact, bool]:
-    """Verify a certificate and make it a fact; whether it is new. Raises `EvidenceRefused` or `Conflict`."""
+def check(text: str, *, signers: SignerSet, now: int) -> Evidence:
+    """Verify a certificate; needs no transaction. Raises `EvidenceRefused`."""
     try:
-        evidence = verify(text, signers=signers, at=now)
+        return verify(text, signers=signers, at=now)
     except EvidenceError as error:
         raise EvidenceRefused(f"{error.reason.value}: {error}") from None
+
+
+def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Actor, now: int) -> tuple[Fact, bool]:
+    """Make a verified certificate a fact; whether it is new. Raises `Conflict`."""
     digest = evidence.certificate_digest.hex()
     query = select(Fact).where(Fact.network_id == person.network_id, Fact.digest == digest)
     known = session.scalars(query).one_or_none()

@@ -34,7 +34,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from waypass_protocol.errors import BadSignature, Malformed
-from waypass_protocol.keys import HolderKey, Use, base64url
+from waypass_protocol.keys import HolderKey, base64url
 from waypass_protocol.passes import HOUR, Aspect, Pass, Place, sign_pass
 from waypass_server.aspects import standing_of
 from waypass_server.indexes import Allocator
@@ -143,13 +143,12 @@ def issue_bound(
     if alive + len(requests) > ALIVE:
         raise TooManyPasses(f"expected at most {ALIVE} live passes, got {alive} and {len(requests)} more")
     places = allocator(services).allocate(session, person.network_id, len(requests), now)
-    signer = services.keyring.signer(Use.PASS, now)
     iat, exp = _times(now, services.settings.pass_life)
     issued = []
     for request, idx, shown in zip(requests, places.indexes, said, strict=True):
         place = Place(uri=places.uri, idx=idx)
         pass_ = Pass(iat=iat, exp=exp, place=place, aspects=shown, holder=request.holder)
-        issued.append(sign_pass(pass_, signer))
+        issued.append(sign_pass(pass_, services.pass_signer))
         session.add(_row(person_id, places.list_id, PassKind.BOUND, pass_, now))
     return issued
 
@@ -163,12 +162,11 @@ def issue_paper(
     shown = _aspects_for(scopes, standing_of(session, person_id, now).aspects)
     take_away(session, live_passes(session, person_id, now, kind=PassKind.PAPER), now)
     places = allocator(services).allocate(session, person.network_id, 1, now)
-    signer = services.keyring.signer(Use.PASS, now)
     iat, exp = _times(now, services.settings.paper_life)
     place = Place(uri=places.uri, idx=places.indexes[0])
     pass_ = Pass(iat=iat, exp=exp, place=place, aspects=shown, hint=hint)
     try:
-        signed = sign_pass(pass_, signer)
+        signed = sign_pass(pass_, services.pass_signer)
     except Malformed as error:  # the hint is all that others chose
         raise RequestRefused(str(error)) from None
     session.add(_row(person_id, places.list_id, PassKind.PAPER, pass_, now))

@@ -1,4 +1,5 @@
-"""The life of an entry: its states, what moves it from one to the next, and who may do that. Pure: no clock, no database.
+"""The life of an entry: its states, what moves it from one to the next, and who may do that. Pure: no clock, no
+database.
 
     proposed -> approved -> notified -> in-effect -> ended
                                  |          |
@@ -11,8 +12,8 @@ An action is allowed only in this order of rules; the first that fails decides:
 3. staff who proposed or approved the entry do not take the steps that need another person (`SamePerson`)
 4. an undo comes within 24 h of approval, or of taking effect (`TooLate`)
 
-Doing again what has already come about, by the same person where it matters, is no error and changes nothing (`already_done`).
-That a period has passed or a notice was delivered is for the caller to know; see `scheduler`.
+Doing again what has already come about, by the same person where it matters, is no error and changes nothing
+(`already_done`). That a period has passed or a notice was delivered is for the caller to know; see `scheduler`.
 """
 
 from collections.abc import Mapping
@@ -142,9 +143,7 @@ RULES: Mapping[Action, Rule] = {
     Action.LIFT: Rule(sources=_DECIDED, target=State.ENDED, roles=_REVIEW, end=End.LIFTED, other=True),
     Action.WITHDRAW: Rule(sources=_ALIVE, target=State.ENDED, roles=_SIDES, end=End.WITHDRAWN),
     # Whoever sees the mistake puts it right: restoring is never harder than withdrawing.
-    Action.UNDO: Rule(
-        sources=_DECIDED, target=State.ENDED, roles=_SIDES | _REVIEW | {Role.OPS}, end=End.WITHDRAWN
-    ),
+    Action.UNDO: Rule(sources=_DECIDED, target=State.ENDED, roles=_SIDES | _REVIEW | {Role.OPS}, end=End.WITHDRAWN),
     Action.DISMISS: Rule(sources=_ALIVE, target=State.ENDED, roles=_SIDES | _REVIEW, end=End.DISMISSED),
     Action.EXPIRE: Rule(sources=_ALIVE, target=State.ENDED, kind=Kind.SYSTEM, end=End.EXPIRED),
     Action.LAPSE: Rule(sources=_ALIVE, target=State.ENDED, kind=Kind.SYSTEM, end=End.LAPSED),
@@ -196,7 +195,9 @@ def already_done(action: Action, life: Life, actor: Actor) -> bool:
 def _check_undo_period(life: Life, now: int) -> None:
     since = max(moment for moment in (life.approved_at, life.effective_at, 0) if moment is not None)
     if now > since + UNDO_PERIOD:
-        raise TooLate(f"undo: expected it within {UNDO_PERIOD} s, got {now - since} s; lift or withdraw the entry instead")
+        raise TooLate(
+            f"undo: expected it within {UNDO_PERIOD} s, got {now - since} s; lift or withdraw the entry instead"
+        )
 
 
 def _where(life: Life) -> str:

@@ -1,7 +1,7 @@
 """Notices to holders: the edge where they leave the server, and an outbox of files.
 
-A notice is sent after the change that wrote it was committed, and its delivery is recorded afterwards. A crash in between
-sends it again, so a sender must take the same `notice_id` twice without telling the holder twice.
+A notice is sent after the change that wrote it was committed, and its delivery is recorded afterwards. A crash in
+between sends it again, so a sender must take the same `notice_id` twice without telling the holder twice.
 """
 
 import json
@@ -39,7 +39,10 @@ class NoticeSender(Protocol):
 
 
 class FileOutbox:
-    """One JSON file a notice, named by its id. A file is there whole or not at all, and a second sending replaces it."""
+    """One JSON file a notice, named by its id and readable by its owner alone: it holds a person's reasons.
+
+    A file is there whole or not at all; a second sending replaces it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -50,7 +53,7 @@ class FileOutbox:
         part = self._folder / f".{name}.part"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with part.open("w", encoding="utf-8") as file:
+            with open(part, "w", encoding="utf-8", opener=_for_owner_alone) as file:
                 json.dump(asdict(notice), file, ensure_ascii=False, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
@@ -58,6 +61,10 @@ class FileOutbox:
         except OSError as error:
             raise NoticeNotSent(f"notices: {part.parent} cannot be written: {error.strerror}") from error
         return name
+
+
+def _for_owner_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class MemoryOutbox:

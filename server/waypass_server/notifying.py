@@ -1,8 +1,9 @@
 """What holders are told, and the record that it reached them.
 
-`tell` writes a notice in the transaction of the change that it is about. `deliver` sends what is not delivered yet, outside
-of any transaction, and then records each delivery; the notice of an entry moves that entry to notified, and only then does
-the basis's notice period begin. A notice that cannot be sent is tried again at the next call and keeps no other from going.
+`tell` writes a notice in the transaction of the change that it is about. `deliver` sends what is not delivered yet,
+outside of any transaction, and then records each delivery; the notice of an entry moves that entry to notified, and
+only then does the basis's notice period begin. A notice that cannot be sent is tried again at the next call and keeps
+no other from going.
 """
 
 import logging
@@ -66,8 +67,7 @@ def _waiting(services: Services) -> list[tuple[int, OutgoingNotice]]:
     )
     with services.database.reading() as session:
         return [
-            (notice.id, _outgoing(notice, reference, network))
-            for notice, reference, network in session.execute(query)
+            (notice.id, _outgoing(notice, reference, network)) for notice, reference, network in session.execute(query)
         ]
 
 

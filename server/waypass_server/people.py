@@ -2,7 +2,8 @@
 
 1. a desk makes a code for a person: random, single use, ten minutes, shown once
 2. a wallet sends the code and gets a token; a reference alone fetches nothing
-3. wrong codes are counted over ten minutes, for each address and altogether; past the limits no code is looked at (`TooMany`)
+3. wrong codes are counted over ten minutes, for each address and altogether; past the limits no code is looked at
+   (`TooMany`)
 
 A reference is opaque: only the exact one finds a person. Whether a code is unknown, used or too old is answered alike.
 """
@@ -25,7 +26,8 @@ from waypass_server.tokens import CODE_LIFE, WALLET_PREFIX, hash_secret, make_co
 ATTEMPT_WINDOW = 600
 ATTEMPTS_PER_SOURCE = 10
 ATTEMPTS_IN_ALL = 1000
-"""A thousand guesses a window, at 40 bits and a hundred live codes: one hit in two thousand centuries of ten minutes."""
+"""A thousand guesses a window, at 40 bits and a hundred live codes: one hit in two thousand centuries of ten minutes.
+"""
 
 
 class WrongCode(BadInput):
@@ -153,9 +155,7 @@ def _usable_code(session: Session, network_id: int, typed: str, now: int) -> Des
     return session.scalars(query).one_or_none()
 
 
-def _make_wallet(
-    session: Session, code: DeskCode, *, network_id: int, random_bytes: RandomBytes, now: int
-) -> str:
+def _make_wallet(session: Session, code: DeskCode, *, network_id: int, random_bytes: RandomBytes, now: int) -> str:
     code.used_at = now
     token = make_token(WALLET_PREFIX, random_bytes)
     wallet = Wallet(person_id=code.person_id, token_hash=hash_secret(token), created_at=now)

@@ -1,8 +1,8 @@
 """Refusals as the API answers them: problem details (RFC 9457, `application/problem+json`).
 
-Every refusal has `type` (`urn:waypass:problem:NAME`, stable, for programs), `title` (the same for each of a type), `status`
-and `detail` (what was expected and what came). Input that does not fit its model also lists `errors`, one a field. Nothing
-repeats a token, a code or a pass, and nothing shows a traceback.
+Every refusal has `type` (`urn:waypass:problem:NAME`, stable, for programs), `title` (the same for each of a type),
+`status` and `detail` (what was expected and what came). Input that does not fit its model also lists `errors`, one a
+field. Nothing repeats a token, a code or a pass, and nothing shows a traceback.
 """
 
 import logging
@@ -34,6 +34,13 @@ class ProblemDetails(BaseModel):
     errors: list[str] | None = Field(default=None, description="For input that does not fit: one line a field.")
 
 
+_HTTP: Mapping[int, tuple[str, str]] = {
+    400: (Problem.name, Problem.title),
+    404: ("not-found", "There is no such record"),
+    405: ("method-not-allowed", "The address has no such method"),
+    413: ("too-large", "The request is too large"),
+}
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ProblemDetails, "description": "Refused; `type` says why.", "content": {MEDIA_TYPE: {}}}
 }
@@ -61,9 +68,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-def answer(
-    status: int, name: str, title: str, detail: str, *, errors: Sequence[str] | None = None
-) -> JSONResponse:
+def answer(status: int, name: str, title: str, detail: str, *, errors: Sequence[str] | None = None) -> JSONResponse:
     """A response of problem details."""
     body: dict[str, object] = {"type": _PREFIX + name, "title": title, "status": status, "detail": detail}
     if errors is not None:
@@ -101,8 +106,8 @@ def _line(error: Mapping[str, Any]) -> str:
 
 def _on_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    names = {404: "not-found", 405: "method-not-allowed"}
-    return answer(error.status_code, names.get(error.status_code, "http"), str(error.detail), str(error.detail))
+    name, title = _HTTP.get(error.status_code, ("http", "The request cannot be used"))
+    return answer(error.status_code, name, title, str(error.detail))
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -13,8 +13,7 @@ Rules:
 5. Without a broker versions are made all the same, for those who fetch status lists over HTTP. Nothing is queued: the
    next connection is told what is true then.
 6. An error of the database: what is in memory is dropped and loaded again after `retry` seconds, until then nothing
-   is signed, and lists grow old at the gates as they should. The same while no key may sign status. An error of the
-   bus: rule 4 applies again.
+   is signed, and lists grow old at the gates as they should. An error of the bus: rule 4 applies again.
 7. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
    database does not add up, or when the network is not defined.
 
@@ -41,16 +40,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from waypass_protocol.keys import Use
 from waypass_protocol.status import DELTA_RING
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
 from waypass_server.errors import BusError, ServerError
 from waypass_server.indexes import Allocator
-from waypass_server.keyring import NoSigner
 from waypass_server.services import Services
+from waypass_server.status_storage import DamagedStatus
 from waypass_server.versions import (
-    DamagedStatus,
     Made,
     SignedDelta,
     SignedSnapshot,
@@ -98,7 +95,7 @@ class Publisher:
         self._versions = Versions(
             database=services.database,
             network=services.settings.network,
-            signer=lambda now: services.keyring.signer(Use.STATUS, now),
+            signer=services.status_signer,
             allocator=Allocator(uri_prefix=services.settings.status_uri_prefix, draw=services.indexes),
             draw=services.indexes,
             random_bytes=services.random_bytes,
@@ -116,7 +113,7 @@ class Publisher:
 
     def start(self) -> None:
         """Begin. It can be started once."""
-        self._bus.on_connect(self._connected)
+        self._bus.on_connect(self.connected)
         self._thread.start()
 
     def stop(self) -> None:
@@ -141,27 +138,47 @@ class Publisher:
         moment, now = self._monotonic(), self._services.now()
         if not self._versions.loaded:
             self._versions.load(now)
-        with self._wake:
-            look = self._nudged or moment >= self._look_at
-            if look:
-                self._nudged, self._look_at = False, moment + self._pace.poll
-        made = None
-        if look and self._versions.pending():
-            if moment < self._gathered_at:
-                self._look_at = self._gathered_at
-            else:
-                made = self._versions.make(now)
-                self._gathered_at = moment + self._pace.gather
+        made = self._make_changes(moment, now)
         if self._bus.state is not BusState.CONNECTED:
             self._refill_wanted = True
-        elif self._refill_wanted:
+            return
+        try:
+            self._say(made, now, moment)
+        except BusError:
+            self._refill_wanted = True
+            raise
+
+    def connected(self) -> None:
+        """There is a new connection to the broker: publish everything anew (rule 4). Called by the bus."""
+        with self._wake:
+            self._refill_wanted = True
+            self._wake.notify()
+
+    def _make_changes(self, moment: float, now: int) -> Made | None:
+        """Rule 1."""
+        with self._wake:
+            nudged, looks = self._nudged, moment >= self._look_at
+            if moment < self._gathered_at or not (nudged or looks):
+                return None
+            self._nudged = False
+        if looks:
+            self._look_at = moment + self._pace.poll
+            made = self._versions.make(now) if self._versions.pending() else None
+        else:
+            made = self._versions.make_if_changed(now)
+        if made is not None:
+            self._gathered_at = moment + self._pace.gather
+        return made
+
+    def _say(self, made: Made | None, now: int, moment: float) -> None:
+        """Whatever the broker has to be told now. Raises `BusError`."""
+        if self._refill_wanted:
             self._refill(now)
         elif made is not None:
             self._publish(made, now)
         elif moment >= self._head_at:
             self._publish(self._versions.make(now), now)
-        if not self._refill_wanted:
-            self._renew_snapshots(now)
+        self._renew_snapshots(now)
 
     def _run(self) -> None:
         while self._wait():
@@ -171,13 +188,12 @@ class Publisher:
                 _log.error("publishing has stopped: %s", error)
                 self.failure = error
                 return
-            except (SQLAlchemyError, NoSigner) as error:
+            except SQLAlchemyError as error:
                 _log.error("nothing can be published now: %s", error)
                 self._versions.forget()
                 self._retry_at = self._monotonic() + self._pace.retry
             except BusError as error:
                 _log.warning("the broker did not take everything, starting over: %s", error)
-                self._refill_wanted = True
                 self._retry_at = self._monotonic() + self._pace.retry
 
     def _wait(self) -> bool:
@@ -189,21 +205,15 @@ class Publisher:
                     self._wake.wait(self._retry_at - moment)
                     continue
                 connected = self._bus.state is BusState.CONNECTED
-                if (self._nudged and moment >= self._gathered_at) or (connected and self._refill_wanted):
+                if connected and self._refill_wanted:
                     return True
-                due = min(self._look_at, self._head_at) if connected else self._look_at
-                if self._nudged:
-                    due = min(due, self._gathered_at)
+                due = max(self._gathered_at, moment if self._nudged else self._look_at)
+                if connected:
+                    due = min(due, self._head_at)
                 if moment >= due:
                     return True
                 self._wake.wait(due - moment)
         return False
-
-    def _connected(self) -> None:
-        """Rule 4, on the bus's thread."""
-        with self._wake:
-            self._refill_wanted = True
-            self._wake.notify()
 
     def _publish(self, made: Made, now: int) -> None:
         """Rules 2 and 3."""
@@ -221,18 +231,14 @@ class Publisher:
             self._refill_wanted = False
         self._snapshots.clear()
         self._acknowledged.clear()
-        try:
-            for name in self._versions.names:
-                due = self._versions.snapshot_due(name, now)
-                self._send_snapshot(self._versions.renew_snapshot(name, now) if due else self._versions.snapshot(name))
-            for name in self._versions.names:
-                self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
-                for delta in self._versions.ring(name):
-                    self._send_delta(delta)
-            self._publish(self._versions.make(now), now)
-        except BusError:
-            self._refill_wanted = True
-            raise
+        for name in self._versions.names:
+            due = self._versions.snapshot_due(name, now)
+            self._send_snapshot(self._versions.renew_snapshot(name, now) if due else self._versions.snapshot(name))
+        for name in self._versions.names:
+            self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
+            for delta in self._versions.ring(name):
+                self._send_delta(delta)
+        self._publish(self._versions.make(now), now)
 
     def _renew_snapshots(self, now: int) -> None:
         for name in self._versions.names:

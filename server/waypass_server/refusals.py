@@ -1,7 +1,7 @@
 """What the server refuses, one class for each thing that a caller does differently.
 
-A refusal knows its stable name, its title and the HTTP status that it is answered with; `problems` writes the answer. The
-message is the detail: what was expected and what came, without a token, a code, a pass or a person.
+A refusal knows its stable name, its title and the HTTP status that it is answered with; `problems` writes the answer.
+The message is the detail: what was expected and what came, without a token, a code, a pass or a person.
 """
 
 from waypass_server.errors import ServerError

@@ -1,10 +1,11 @@
 """What happens by itself: notices leave, entries take effect, expire and lapse, facts and exemptions run out.
 
-`tick` does what is due at the clock's time, in short transactions, and can be called at any moment and by several processes:
+`tick` does what is due at the clock's time, in short transactions, and can be called at any moment and by several
+processes:
 
 1. notices that wait are sent, and their delivery is recorded
-2. for each person whose `reassess_at` has come: each entry takes the steps that are due, in this order: expired, lapsed for
-   want of reconfirmation, lapsed for want of a decision, in effect; then the person is reassessed
+2. for each person whose `reassess_at` has come: each entry takes the steps that are due, in this order: expired,
+   lapsed for want of reconfirmation, lapsed for want of a decision, in effect; then the person is reassessed
 
 `Scheduler` runs `tick` on a thread of its own, every second and at once when nudged. A tick that fails for want of the
 database is logged and tried again.

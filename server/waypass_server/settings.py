@@ -17,9 +17,9 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
+
 from waypass_protocol.errors import Malformed
 from waypass_protocol.names import check_name
-
 from waypass_server.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "WAYPASS_SERVER_"
@@ -77,18 +77,20 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library gives all of them
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment, then the file, and nothing else."""
         return env_settings, init_settings
 
 
 def load_settings(file: Path, environment: Mapping[str, str]) -> Settings:
-    """Read the settings by the module's rules. `environment` is checked for misspelt names. Raises `ConfigurationError`."""
+    """Read the settings by the module's rules. `environment` is checked for misspelt names. Raises
+    `ConfigurationError`.
+    """
     values = _read_toml(file)
     known = sorted(Settings.model_fields)
     for key in values:

@@ -1,10 +1,10 @@
 """Tokens and desk codes: how they are made, written and kept.
 
-- A token is 256 random bits behind a prefix that says whose it is. It is shown once; the database has its SHA-256, which
-  needs no slow hash because nobody can guess 256 bits.
-- A desk code is eight characters of Crockford's base32 (40 bits) in two groups, `K7QM-4TZP`. It is typed by people: case,
-  spaces and hyphens do not matter, and O, I and L are read as 0, 1 and 1. It lives ten minutes and works once, and attempts
-  are limited, so 40 bits are enough.
+- A token is 256 random bits behind a prefix that says whose it is. It is shown once; the database has its SHA-256,
+  which needs no slow hash because nobody can guess 256 bits.
+- A desk code is eight characters of Crockford's base32 (40 bits) in two groups, `K7QM-4TZP`. It is typed by people:
+  case, spaces and hyphens do not matter, and O, I and L are read as 0, 1 and 1. It lives ten minutes and works once,
+  and attempts are limited, so 40 bits are enough.
 """
 
 import hashlib

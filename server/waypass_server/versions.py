@@ -21,14 +21,13 @@ One thread uses an object of this class.
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.orm import Session
 
-from waypass_protocol import bits, cbor, cose
-from waypass_protocol.errors import Malformed
+from waypass_protocol import bits
 from waypass_protocol.keys import Signer
 from waypass_protocol.status import (
     DELTA_RING,
@@ -36,11 +35,11 @@ from waypass_protocol.status import (
     Head,
     HeadRow,
     Snapshot,
-    decode_indexes,
     sign_delta,
     sign_head,
     sign_snapshot,
 )
+from waypass_server import status_storage
 from waypass_server.database import Database
 from waypass_server.decoys import Decoys
 from waypass_server.errors import ServerError
@@ -49,7 +48,6 @@ from waypass_server.models.network import Network
 from waypass_server.models.status import (
     ListVersion,
     PublishedHead,
-    StatusChange,
     StatusList,
     StoredDelta,
     StoredSnapshot,
@@ -58,14 +56,7 @@ from waypass_server.models.status import (
 SNAPSHOT_EVERY = 16
 SNAPSHOT_LIFE = 24 * 3600
 SNAPSHOT_TTL = 300
-CHANGES_AT_ONCE = 100_000  # far below what fits into 512 KiB
 _NAME_LENGTH = 16
-
-_STATUS_LIST, _CHANGES = 65533, -70011
-
-
-class DamagedStatus(ServerError):
-    """What the database holds of a status list does not add up to what was published."""
 
 
 class TakenOver(ServerError):
@@ -139,17 +130,14 @@ class _Next:
 
 
 class Versions:
-    """The status lists of one network, as its publisher makes them, under the module's rules.
-
-    `signer` gives the key that signs status at a time (UNIX seconds); what it raises goes through.
-    """
+    """The status lists of one network, as its publisher makes them, under the module's rules."""
 
     def __init__(
         self,
         *,
         database: Database,
         network: str,
-        signer: Callable[[int], Signer],
+        signer: Signer,
         allocator: Allocator,
         draw: random.Random,
         random_bytes: Callable[[int], bytes],
@@ -201,30 +189,29 @@ class Versions:
 
     def pending(self) -> bool:
         """Whether the outbox has changes, or a list was opened that has no version yet."""
-        lists = self._lists or {}
+        lists = list(self._lists or {})
         with self._database.reading() as session:
-            changes = exists().where(StatusChange.list_id.in_(lists))
-            opened = select(func.count()).where(StatusList.network_id == self._network_id).scalar_subquery()
-            found, count = session.execute(select(changes, opened)).one()
-        return bool(found) or count != len(lists)
+            outbox = status_storage.look(session.connection(), self._network_id, lists)
+        return outbox.changed or outbox.lists != len(lists)
 
     def make(self, now: int) -> Made:
         """Rule 1: take the changes from the outbox into new versions, and sign a head. Raises `TakenOver`."""
         with self._database.changing() as session:
             opened = self._open(session, now)
-            upcoming = [
-                self._next(session, self._held_by_id(list_id), rows, now) for list_id, rows in self._take(session)
-            ]
-            rows = {each.id: each.row() for each in (*self._held(), *opened)}
-            rows |= {each.list_.id: each.row() for each in upcoming}
-            sequence = self._next_sequence(session)
-            head = Head(network=self._network, iat=now, sequence=sequence, rows=tuple(rows.values()))
-            signed_head = sign_head(head, self._signer(now))
+            changes = status_storage.take_changes(session.connection(), list(self._lists or {}))
+            made, upcoming = self._make(session.connection(), changes, opened, now)
         self._keep(opened, upcoming)
-        deltas = (
-            SignedDelta(name=each.list_.name, version=each.delta.version, signed=each.signed) for each in upcoming
-        )
-        return Made(deltas=tuple(deltas), head=signed_head)
+        return made
+
+    def make_if_changed(self, now: int) -> Made | None:
+        """The same, or None when there is no change: the short way, taken when somebody says that there is one."""
+        with self._database.changing() as session:
+            changes = status_storage.take_changes(session.connection(), list(self._lists or {}))
+            if not changes:
+                return None
+            made, upcoming = self._make(session.connection(), changes, [], now)
+        self._keep([], upcoming)
+        return made
 
     def snapshot(self, name: str) -> SignedSnapshot:
         """The stored snapshot of a list."""
@@ -235,7 +222,7 @@ class Versions:
         held = self._find(name)
         stored = held.snapshot
         half = stored.iat + (stored.exp - stored.iat) // 2
-        return held.version - stored.version >= SNAPSHOT_EVERY or now >= half or stored.kid != self._signer(now).kid
+        return held.version - stored.version >= SNAPSHOT_EVERY or now >= half or stored.kid != self._signer.kid
 
     def renew_snapshot(self, name: str, now: int) -> SignedSnapshot:
         """Sign and store a snapshot of a list as it is now, and drop the deltas that nobody needs any more."""
@@ -260,9 +247,6 @@ class Versions:
     def _held(self) -> Iterable[_List]:
         return (self._lists or {}).values()
 
-    def _held_by_id(self, list_id: int) -> _List:
-        return (self._lists or {})[list_id]
-
     def _find(self, name: str) -> _List:
         return next(each for each in self._held() if each.name == name)
 
@@ -271,7 +255,7 @@ class Versions:
         current = session.get(ListVersion, row.id)
         if current is None:
             return self._first_version(session, row, now)
-        packed, snapshot = rebuild(session, row, current)
+        packed, snapshot = status_storage.rebuild(session, row, current)
         decoys = Decoys(decoys_of(session, row.id), packed, self._draw)
         return _List(
             id=row.id,
@@ -315,29 +299,32 @@ class Versions:
         query = select(StatusList).where(StatusList.network_id == self._network_id, StatusList.id.not_in(known))
         return [self._load_list(session, row, now) for row in session.scalars(query)]
 
-    def _take(self, session: Session) -> Iterable[tuple[int, list[StatusChange]]]:
-        """Take changes out of the outbox, by list."""
-        mine = StatusChange.list_id.in_(list(self._lists or {}))
-        query = select(StatusChange).where(mine).order_by(StatusChange.id).limit(CHANGES_AT_ONCE)
-        rows: dict[int, list[StatusChange]] = defaultdict(list)
-        for row in session.scalars(query):
-            rows[row.list_id].append(row)
-            session.delete(row)
-        return rows.items()
+    def _make(
+        self, connection: Connection, taken: Mapping[int, dict[int, int]], opened: Sequence[_List], now: int
+    ) -> tuple[Made, list[_Next]]:
+        """The versions that carry these changes, and their head, signed and stored in the connection's transaction."""
+        lists = self._lists or {}
+        upcoming = [self._next(connection, lists[list_id], changes, now) for list_id, changes in taken.items()]
+        rows = {each.id: each.row() for each in (*self._held(), *opened)}
+        rows |= {each.list_.id: each.row() for each in upcoming}
+        sequence = status_storage.next_sequence(connection, self._network_id, self._holder)
+        if sequence is None:
+            raise TakenOver(f"another publisher makes the versions of network {self._network} now")
+        head = Head(network=self._network, iat=now, sequence=sequence, rows=tuple(rows.values()))
+        deltas = tuple(each.to_publish() for each in upcoming)
+        return Made(deltas=deltas, head=sign_head(head, self._signer)), upcoming
 
-    def _next(self, session: Session, held: _List, rows: list[StatusChange], now: int) -> _Next:
-        """The next version of a list, signed and stored in the session's transaction."""
-        filled = held.decoys.fill({row.idx: row.status for row in rows})
+    def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
+        """The next version of a list, signed and stored in the connection's transaction."""
+        filled = held.decoys.fill(wanted)
         changes: dict[int, list[int]] = defaultdict(list)
         for idx in sorted(filled):
             changes[filled[idx]].append(idx)
         delta = Delta(uri=held.uri, version=held.version + 1, iat=now, changes=changes)
-        signed = sign_delta(delta, self._signer(now))
+        signed = sign_delta(delta, self._signer)
         packed = delta.apply(held.packed)
         digest = hashlib.sha256(packed).digest()
-        session.add(StoredDelta(list_id=held.id, version=delta.version, signed=signed, iat=now))
-        mine = update(ListVersion).where(ListVersion.list_id == held.id)
-        session.execute(mine.values(version=delta.version, digest=digest))
+        status_storage.store_version(connection, held.id, delta, signed, digest)
         return _Next(list_=held, delta=delta, packed=packed, digest=digest, filled=filled, signed=signed)
 
     def _keep(self, opened: Iterable[_List], upcoming: Iterable[_Next]) -> None:
@@ -347,62 +334,16 @@ class Versions:
             each.list_.decoys.keep(each.filled)
         self._lists = {**(self._lists or {}), **{each.id: each for each in opened}}
 
-    def _next_sequence(self, session: Session) -> int:
-        """Rule 3."""
-        mine = PublishedHead.network_id == self._network_id, PublishedHead.holder == self._holder
-        statement = update(PublishedHead).where(*mine).values(sequence=PublishedHead.sequence + 1)
-        sequence: int | None = session.scalar(statement.returning(PublishedHead.sequence))
-        if sequence is None:
-            raise TakenOver(f"another publisher makes the versions of network {self._network} now")
-        return sequence
-
     def _check_holder(self, session: Session) -> None:
         mine = PublishedHead.network_id == self._network_id
         if session.scalar(select(PublishedHead.holder).where(mine).with_for_update()) != self._holder:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
 
     def _sign_snapshot(self, name: str, uri: str, version: int, packed: bytes, now: int) -> SignedSnapshot:
-        exp, signer = now + SNAPSHOT_LIFE, self._signer(now)
+        exp = now + SNAPSHOT_LIFE
         snapshot = Snapshot(uri=uri, version=version, iat=now, exp=exp, ttl=SNAPSHOT_TTL, packed=packed)
-        signed = sign_snapshot(snapshot, signer)
-        return SignedSnapshot(name=name, version=version, signed=signed, kid=signer.kid, iat=now, exp=exp)
-
-
-def rebuild(session: Session, row: StatusList, current: ListVersion) -> tuple[bytes, StoredSnapshot]:
-    """The packed list at its current version, and the snapshot that it was rebuilt from. Raises `DamagedStatus`.
-
-    The server's own signatures are not verified: a key that signed may be gone since. The digest finds damage.
-    """
-    snapshot = session.get(StoredSnapshot, row.id)
-    if snapshot is None:
-        raise DamagedStatus(f"status list {row.name}: expected a snapshot, got none")
-    after = StoredDelta.list_id == row.id, StoredDelta.version > snapshot.version
-    deltas = session.scalars(select(StoredDelta).where(*after).order_by(StoredDelta.version)).all()
-    packed, version = bytearray(bits.LIST_BYTES), snapshot.version
-    try:
-        packed[:] = _packed_in(snapshot.signed)
-        for stored in deltas:
-            version += 1
-            if stored.version != version:
-                raise DamagedStatus(f"status list {row.name}: expected delta {version}, got {stored.version}")
-            for status, indexes in _changes_in(stored.signed).items():
-                for idx in decode_indexes(indexes):
-                    bits.set_status(packed, idx, status)
-    except Malformed as error:
-        raise DamagedStatus(f"status list {row.name}: {error}") from None
-    if version != current.version or hashlib.sha256(packed).digest() != current.digest:
-        raise DamagedStatus(f"status list {row.name}: what is stored does not add up to version {current.version}")
-    return bytes(packed), snapshot
-
-
-def _packed_in(snapshot: bytes) -> bytes:
-    claims = cbor.decode(cose.parse(snapshot, cose.Header.SNAPSHOT).payload)
-    return bits.inflate(claims[_STATUS_LIST]["lst"])
-
-
-def _changes_in(signed: bytes) -> dict[int, bytes]:
-    changes: dict[int, bytes] = cbor.decode(cose.parse(signed, cose.Header.DELTA).payload)[_CHANGES]
-    return changes
+        signed = sign_snapshot(snapshot, self._signer)
+        return SignedSnapshot(name=name, version=version, signed=signed, kid=self._signer.kid, iat=now, exp=exp)
 
 
 def _snapshot_row(list_id: int, snapshot: SignedSnapshot) -> StoredSnapshot:

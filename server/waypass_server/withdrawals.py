@@ -1,4 +1,5 @@
-"""Emergency withdrawals: one person of operations makes all live passes of a holder invalid, at once and for a stated reason.
+"""Emergency withdrawals: one person of operations makes all live passes of a holder invalid, at once and for a stated
+reason.
 
 1. only passes are touched; the person's standing is as it was, and the wallet gets new passes at once
 2. within 24 h at most 100 people, and within 30 days a holder at most 3 times; past that it waits for a second person
@@ -23,9 +24,7 @@ A_HOLDER_A_MONTH = 3
 DAY = 86_400
 
 
-def ask(
-    session: Session, *, person: Person, reason: str, staff_id: int, actor: Actor, now: int
-) -> EmergencyWithdrawal:
+def ask(session: Session, *, person: Person, reason: str, staff_id: int, actor: Actor, now: int) -> EmergencyWithdrawal:
     """Withdraw at once, or wait for a second person when a limit is reached."""
     row = EmergencyWithdrawal(
         network_id=person.network_id,

@@ -14,6 +14,7 @@ Every value is drawn from the generator that the caller passes, so a seed gives 
 not known here: whether it reads the pictures is for others to find out.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waypass_simulator.canvas import Canvas, Plane
-from waypass_simulator.carriers import Carrier, paint_paper, paint_phone
+from waypass_simulator.carriers import CANVAS_MM, Carrier, paint_paper, paint_phone
 from waypass_simulator.difficulty import Difficulty
 from waypass_simulator.optics import Picture, darken_corners, defocus, develop, soften, spill
+from waypass_simulator.people import draw_person, paint_person
 from waypass_simulator.poses import FOCAL_SHARE, Hand, draw_hand
-from waypass_simulator.scenery import draw_person, paint_hall, paint_person
+from waypass_simulator.scenery import paint_hall
 
 FRAMES_PER_SECOND: Final = 30.0
 _CODE_MM: Final = 62.0
@@ -112,9 +114,11 @@ def _show(
 ) -> list[Picture]:
     hand = draw_hand(rng, difficulty, code_mm=_CODE_MM, width=size.width, height=size.height)
     light = _draw_light(rng, difficulty, carrier=carrier)
-    # As fine as the picture needs it, and a little finer: the rest is smoothed by the moments of the exposure.
-    scale = 1.3 * FOCAL_SHARE * size.width / float(hand.hold[2])
-    canvas = (paint_phone if carrier is Carrier.PHONE else paint_paper)(text, rng, scale=scale)
+    canvas = _blank(hand, size)
+    if carrier is Carrier.PHONE:
+        paint_phone(canvas, text, rng, grip_mm=rng.uniform(*difficulty.grip_mm))
+    else:
+        paint_paper(canvas, text, rng)
     layers = _lit_layers(canvas, light, rng, shadow=rng.uniform(*difficulty.shadow), carrier=carrier)
     hall = paint_hall(rng, width=size.width, height=size.height)
     paint_person(hall, draw_person(rng, near=True), at_seconds=0)
@@ -130,9 +134,22 @@ def _show(
     return pictures
 
 
+def _blank(hand: Hand, size: FrameSize) -> Canvas:
+    """A canvas as large as what the camera may see of it, and a little finer than the picture.
+
+    The moments of the exposure smooth what is left to smooth."""
+    distance = float(hand.hold[2])
+    reach = 1.75 * distance
+    return Canvas(
+        width_mm=min(CANVAS_MM[0], reach),
+        height_mm=min(CANVAS_MM[1], reach),
+        scale=1.1 * FOCAL_SHARE * size.width / distance,
+    )
+
+
 def _draw_light(rng: np.random.Generator, level: Difficulty, *, carrier: Carrier) -> _Light:
     wave = rng.uniform(0.3, 1.2)
-    turn = rng.uniform(0, np.pi)
+    turn = rng.uniform(0, math.pi)
     radius = rng.uniform(*level.glare_mm)
     lamp = (rng.uniform(-34, 34), rng.uniform(-34, 34), radius, radius * rng.uniform(0.5, 1.6))
     mirrors = rng.random() < level.glare_chance * (1.0 if carrier is Carrier.PHONE else 0.4)
@@ -143,7 +160,7 @@ def _draw_light(rng: np.random.Generator, level: Difficulty, *, carrier: Carrier
         exposure=rng.uniform(*level.exposure_ms) / 1000,
         defocus=rng.uniform(*level.defocus_px),
         moire=rng.uniform(*level.moire),
-        moire_wave=(wave * np.cos(turn), wave * np.sin(turn)),
+        moire_wave=(wave * math.cos(turn), wave * math.sin(turn)),
         flicker=rng.uniform(*level.flicker),
         flicker_rows=rng.uniform(40, 160),
         electrons=rng.uniform(*level.electrons),
@@ -162,13 +179,13 @@ def _lit_layers(
     rows, columns = canvas.cover.shape
     y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
-    angle, edge = rng.uniform(0, 2 * np.pi), rng.uniform(-0.3, 0.3)
-    side = (x * np.cos(angle) + y * np.sin(angle) - edge) * rng.uniform(3, 25)
+    angle, edge = rng.uniform(0, 2 * math.pi), rng.uniform(-0.3, 0.3)
+    side = (x * math.cos(angle) + y * math.sin(angle) - edge) * rng.uniform(3, 25)
     shade = 1 - shadow / (1 + np.exp(-side))
     # A screen shines through a shadow; what it reflects does not.
     reflected, emitted = canvas.reflected * falling * shade, canvas.emitted * light.white
     cover = canvas.cover
-    return np.dstack((reflected * cover, emitted * cover, cover, canvas.mirror * cover)).astype(np.float32)
+    return cv2.merge((reflected * cover, emitted * cover, cover, canvas.mirror * cover)).astype(np.float32, copy=False)
 
 
 def _expose(
@@ -200,7 +217,8 @@ def _mirrored(light: _Light, hand: Hand, *, at: float, size: FrameSize) -> Plane
     columns = (np.arange(size.width, dtype=np.float32)[None, :] - x / depth - slide[0]) / (radius_x * focal)
     rows = (np.arange(size.height, dtype=np.float32)[:, None] - y / depth - slide[1]) / (radius_y * focal)
     away = np.hypot(columns, rows)
-    return np.asarray(seen + 2.5 / (1 + np.exp((away - 1) * 12)) + 0.25 * np.exp(-away), np.float32)
+    disc = 1 / (1 + np.exp(np.minimum((away - 1) * 12, 50)))
+    return np.asarray(seen + 2.5 * disc + 0.25 * np.exp(-away), np.float32)
 
 
 def _interference(light: _Light, rng: np.random.Generator, size: FrameSize) -> Plane:

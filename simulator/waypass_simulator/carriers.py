@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 import qrcode
 import qrcode.constants
+import qrcode.exceptions
 import qrcode.util
 
 from waypass_simulator.canvas import Canvas, Plane
 
 CANVAS_MM: Final = (280.0, 340.0)
-"""Width and height of a carrier's canvas: room for the hand and part of the arm."""
+"""Width and height that a canvas needs at most: room for the hand and part of the arm."""
 
 _QUIET_ZONE: Final = 4
 _BLACK_SCREEN: Final = 0.006
@@ -31,7 +32,7 @@ class Carrier(StrEnum):
 
 
 def code_modules(text: str, carrier: Carrier) -> Plane:
-    """The QR code of a text with its quiet zone: 1 is light, 0 is dark. ValueError when it is too long for a code."""
+    """The QR code of a text with its quiet zone: 1 is light, 0 is dark. ValueError when it is too long."""
     correction = {
         Carrier.PHONE: qrcode.constants.ERROR_CORRECT_L,
         Carrier.PAPER: qrcode.constants.ERROR_CORRECT_M,
@@ -40,13 +41,15 @@ def code_modules(text: str, carrier: Carrier) -> Plane:
     alphanumeric = all(letter in qrcode.util.ALPHA_NUM.decode("ascii") for letter in text)
     mode = qrcode.util.MODE_ALPHA_NUM if alphanumeric else qrcode.util.MODE_8BIT_BYTE
     code.add_data(qrcode.util.QRData(text.encode(), mode=mode))
-    code.make(fit=True)
+    try:
+        code.make(fit=True)
+    except (ValueError, qrcode.exceptions.DataOverflowError) as error:
+        raise ValueError(f"expected a text that fits into a QR code, got {len(text)} characters") from error
     return 1 - np.array(code.get_matrix(), np.float32)
 
 
-def paint_phone(text: str | None, rng: np.random.Generator, *, scale: float) -> Canvas:
-    """A telephone in a hand. Without a text its screen shows what screens show."""
-    canvas = Canvas(width_mm=CANVAS_MM[0], height_mm=CANVAS_MM[1], scale=scale)
+def paint_phone(canvas: Canvas, text: str | None, rng: np.random.Generator, *, grip_mm: float) -> None:
+    """A telephone in a hand, whose fingers reach that far past its edge. Without a text it shows what screens show."""
     width, height = rng.uniform(68, 78), rng.uniform(142, 160)
     left, right = -width / 2, width / 2
     top = -rng.uniform(0.36, 0.46) * height
@@ -67,13 +70,11 @@ def paint_phone(text: str | None, rng: np.random.Generator, *, scale: float) -> 
         _paint_lines(canvas, rng, screen)
     else:
         _paint_pass_page(canvas, rng, screen, code_modules(text, Carrier.PHONE))
-    _paint_fingers(canvas, side=side, edges=(left, right, bottom), skin=skin, rng=rng)
-    return canvas
+    _paint_fingers(canvas, rng, side=side, edges=(left, right, bottom), skin=skin, grip_mm=grip_mm)
 
 
-def paint_paper(text: str | None, rng: np.random.Generator, *, scale: float) -> Canvas:
-    """A sheet of paper in a hand, with a code or only with print."""
-    canvas = Canvas(width_mm=CANVAS_MM[0], height_mm=CANVAS_MM[1], scale=scale)
+def paint_paper(canvas: Canvas, text: str | None, rng: np.random.Generator) -> None:
+    """A sheet of paper in a hand, with a code or, without a text, only with print."""
     width, height = 105.0, 148.0
     left, top = -width / 2, -rng.uniform(0.4, 0.55) * height
     right, bottom = left + width, top + height
@@ -82,11 +83,11 @@ def paint_paper(text: str | None, rng: np.random.Generator, *, scale: float) -> 
     _paint_arm(canvas, rng, side=side, wrist=(side * 55, bottom + 60), skin=skin)
     _paint_skin(canvas, rng, (side * 20, bottom + 5), (side * 48, bottom + 50), 26, skin)
     region, mask = canvas.box(left, top, right, bottom, radius=0.5)
-    fibres = _cloud(rng, region.x.shape, cell=1.5 * scale, depth=0.03) * _cloud(
-        rng, region.x.shape, cell=40 * scale, depth=0.12
+    fibres = _cloud(rng, region.x.shape, cell=1.5 * canvas.scale, depth=0.03) * _cloud(
+        rng, region.x.shape, cell=40 * canvas.scale, depth=0.12
     )
     canvas.paint(region, mask, reflected=fibres, mirror=0.25)
-    code_mm = rng.uniform(58, 70)
+    code_mm = rng.uniform(46, 62)
     if text is not None:
         _paint_code(canvas, code_modules(text, Carrier.PAPER), size_mm=code_mm, printed=True)
     _paint_print(canvas, rng, (left + 8, top + 8, right - 8, -code_mm / 2 - 3))
@@ -95,7 +96,6 @@ def paint_paper(text: str | None, rng: np.random.Generator, *, scale: float) -> 
     thumb_x = side * rng.uniform(20, 38)
     _paint_skin(canvas, rng, (thumb_x + side * 14, bottom + 28), (thumb_x, bottom - 10), 9.5, skin)
     _paint_nail(canvas, (thumb_x - side * 0.8, bottom - 12.5), 5, skin)
-    return canvas
 
 
 def _paint_code(canvas: Canvas, modules: Plane, *, size_mm: float, printed: bool) -> None:
@@ -181,16 +181,21 @@ def _paint_arm(
 
 
 def _paint_fingers(
-    canvas: Canvas, *, side: float, edges: tuple[float, float, float], skin: float, rng: np.random.Generator
+    canvas: Canvas,
+    rng: np.random.Generator,
+    *,
+    side: float,
+    edges: tuple[float, float, float],
+    skin: float,
+    grip_mm: float,
 ) -> None:
     """Fingertips that come round one edge of a telephone from behind, and the thumb over the other, below the code."""
     left, right, bottom = edges
     near, far = (right, left) if side > 0 else (left, right)
-    reach = rng.uniform(1, 4)
     for finger in range(4):
         y = bottom - 80 + 18.5 * finger + rng.uniform(-1.5, 1.5)
-        tip = far + side * (reach - 1.5 * abs(finger - 1.3))
-        _paint_skin(canvas, rng, (far - side * 2.5, y + 3), (tip, y), 8, skin)
+        tip = far + side * (grip_mm - 8 - 1.5 * abs(finger - 1.3))
+        _paint_skin(canvas, rng, (tip - side * 4, y + 3), (tip, y), 8, skin)
         _paint_nail(canvas, (tip + side * 3.2, y - 0.5), 3.6, skin)
     tip_x, tip_y = near - side * rng.uniform(8, 20), bottom - rng.uniform(30, 42)
     _paint_skin(canvas, rng, (near - side * 1, bottom - 2), (near + side * 4, bottom + 20), 13, skin)

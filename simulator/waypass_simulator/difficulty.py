@@ -36,6 +36,8 @@ class Difficulty:
     """Of the hand at the first frame; it dies away as the hand comes to rest."""
     tremor_mm: Range
     """Amplitude of the shake that stays."""
+    grip_mm: Range
+    """How far fingertips reach over a telephone's edge; from about 7 mm they cover a part of the code."""
     exposure_ms: Range
     """While the shutter is open, what moves is smeared."""
     defocus_px: Range
@@ -68,6 +70,7 @@ EASY: Final = Difficulty(
     roll_degrees=(-12, 12),
     speed_mm_s=(0, 25),
     tremor_mm=(0.05, 0.2),
+    grip_mm=(3, 5.5),
     exposure_ms=(2, 5),
     defocus_px=(0.0, 0.5),
     white=(0.6, 1.05),
@@ -83,14 +86,15 @@ EASY: Final = Difficulty(
 )
 
 MEDIUM: Final = Difficulty(
-    distance_mm=(130, 180),
+    distance_mm=(135, 190),
     tilt_degrees=(0, 32),
     roll_degrees=(-40, 40),
     speed_mm_s=(30, 150),
     tremor_mm=(0.2, 0.6),
+    grip_mm=(3, 7),
     exposure_ms=(4, 12),
-    defocus_px=(0.4, 1.6),
-    white=(0.25, 1.2),
+    defocus_px=(0.5, 1.8),
+    white=(0.2, 1.2),
     ambient=(0.15, 0.9),
     veil=(0.01, 0.15),
     glare_chance=0.4,
@@ -108,6 +112,7 @@ HARD: Final = Difficulty(
     roll_degrees=(-180, 180),
     speed_mm_s=(80, 260),
     tremor_mm=(0.3, 1.0),
+    grip_mm=(4, 9),
     exposure_ms=(6, 16),
     defocus_px=(0.8, 2.2),
     white=(0.08, 1.3),

@@ -10,14 +10,16 @@ What it promises:
 Arguments go to the operating system as they are; no shell reads them.
 """
 
+import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +29,8 @@ from waypass_simulator.errors import SimulatorError
 
 POLL_SECONDS = 0.02
 LAST_WORDS = 20
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+ATTEMPTS = 200
 
 
 class ProgramError(SimulatorError):
@@ -110,6 +114,8 @@ class Program:
                 reading = any(thread.is_alive() for thread in self._threads[:2])
                 remaining = deadline - time.monotonic()
                 if not reading:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self._process.wait(1.0)  # its output ends a moment before it does
                     raise self._unmet(f"a line matching {pattern!r} on {stream}, but it ended")
                 if remaining <= 0:
                     raise self._unmet(f"a line matching {pattern!r} on {stream} within {timeout} s")
@@ -138,8 +144,11 @@ class Program:
         self.wait(timeout=10.0)
 
     def pause(self) -> None:
-        """SIGSTOP: it keeps its connections and does nothing, as a hung program does."""
+        """SIGSTOP, and wait until it stands: it keeps its connections and does nothing, as a hung program does."""
         self.signal(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):  # it has ended
+            while self.exit_code is None and os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG) is None:
+                time.sleep(POLL_SECONDS)
 
     def resume(self) -> None:
         """SIGCONT."""
@@ -157,6 +166,15 @@ class Program:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+
+    @contextlib.contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """For whoever starts a program, waits until it is ready, and then hands it on."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -194,11 +212,20 @@ class Program:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listens on now. Prefer port 0 where the program can tell which one it took."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on now, for a program that cannot choose one itself and say which.
+
+    It lies below the range from which Linux takes the near ends of outgoing connections. Otherwise a client that tries
+    to reach a program which has just been killed could take the port away from it.
+    """
+    for _ in range(ATTEMPTS):
+        port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise ProgramError(f"expected a free port from {FIRST_PORT} to {LAST_PORT} at {host}, found none")
 
 
 def wait_for_port(host: str, port: int, *, timeout: float, program: Program | None = None) -> None:
@@ -210,6 +237,7 @@ def wait_for_port(host: str, port: int, *, timeout: float, program: Program | No
                 return
         except OSError as error:
             if program is not None and program.exit_code is not None:
+                program.wait(timeout=1.0)  # for the rest of what it wrote
                 raise ProgramError(
                     f"expected a listener at {host}:{port}, but the program ended with {program.exit_code}:\n"
                     f"{program.text(Stream.STDERR)}"

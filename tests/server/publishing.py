@@ -4,7 +4,9 @@ import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
@@ -14,7 +16,7 @@ from waypass_protocol import bits
 from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
 from waypass_protocol.keys import HolderSigner, TrustSet, Use
 from waypass_protocol.topics import Topics
-from waypass_server.bus import MemoryBroker, MemoryBus, Message
+from waypass_server.bus import MemoryBroker, MemoryBus, Message, MessageBus
 from waypass_server.database import Database
 from waypass_server.evidence import SignerSet
 from waypass_server.issuing import PassRequest, issue_bound
@@ -33,19 +35,28 @@ PERSON = 1
 WALLET = 1
 
 
+def key_seed(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
 def make_keyring(*, nbf: int = NOW - YEAR) -> Keyring:
     """One key for passes and one for status."""
     keys = [
-        make_key(network=NETWORK, uses=frozenset({use}), nbf=nbf, exp=nbf + 3 * YEAR, private=_seed(use.value))
+        make_key(network=NETWORK, uses=frozenset({use}), nbf=nbf, exp=nbf + 3 * YEAR, private=key_seed(use.value))
         for use in (Use.PASS, Use.STATUS)
     ]
     return Keyring(NETWORK, keys)
 
 
+KEYRING = make_keyring()
+TRUST = KEYRING.trust_set()
+
+
 def make_services(folder: Path, *, clock: SetClock | None = None, seed: int = 1, **settings: object) -> Services:
     """Services on `folder`/waypass.db. The tables are made when they are not there."""
+    if not (folder / "waypass.db").exists():
+        (folder / "waypass.db").write_bytes(_empty_database())
     database = Database(f"sqlite:///{folder}/waypass.db")
-    Base.metadata.create_all(database.engine)
     draw = random.Random(seed)
     return Services(
         settings=Settings.model_validate({"network": NETWORK, **settings}),
@@ -53,10 +64,21 @@ def make_services(folder: Path, *, clock: SetClock | None = None, seed: int = 1,
         clock=clock or SetClock(NOW),
         random_bytes=draw.randbytes,
         indexes=draw,
-        keyring=make_keyring(),
+        pass_signer=KEYRING.signer(Use.PASS, NOW),
+        status_signer=KEYRING.signer(Use.STATUS, NOW),
         evidence_signers=SignerSet.of([]),
         notices=MemoryOutbox(),
     )
+
+
+@cache
+def _empty_database() -> bytes:
+    """The tables, made once for all tests."""
+    with TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/waypass.db")
+        Base.metadata.create_all(database.engine)
+        database.close()
+        return (Path(folder) / "waypass.db").read_bytes()
 
 
 def add_network(services: Services, *, people: int = 1, scopes: int = 2) -> None:
@@ -73,7 +95,7 @@ def add_network(services: Services, *, people: int = 1, scopes: int = 2) -> None
             person = Person(network_id=network.id, reference=f"P{number}", created_at=NOW, reassess_at=None)
             session.add(person)
             session.flush()
-            session.add(Wallet(person_id=person.id, token_hash=_seed(f"wallet {number}").hex(), created_at=NOW))
+            session.add(Wallet(person_id=person.id, token_hash=key_seed(f"wallet {number}").hex(), created_at=NOW))
 
 
 def holder_key(number: int) -> HolderSigner:
@@ -108,7 +130,7 @@ def pass_bits(services: Services) -> dict[str, dict[int, int]]:
 class Gate:
     """A reader's status store on a bus: it takes every status message, and remembers what was refused."""
 
-    def __init__(self, bus: MemoryBus, trust: TrustSet, *, now: int = NOW) -> None:
+    def __init__(self, bus: MessageBus, trust: TrustSet, *, now: int = NOW) -> None:
         self.now = now
         self.store = StatusStore(trust=trust, keeper=MemoryKeeper())
         self.refused: list[str] = []
@@ -119,8 +141,9 @@ class Gate:
     def agrees_with(self, services: Services) -> bool:
         """Whether it holds the status that the database has of every pass."""
         return all(
-            uri in self.store.view and all(bits.status_at(self.store.view[uri].packed, idx) == status for idx, status in row)
-            for uri, row in ((uri, places.items()) for uri, places in pass_bits(services).items())
+            uri in self.store.view and bits.status_at(self.store.view[uri].packed, idx) == status
+            for uri, places in pass_bits(services).items()
+            for idx, status in places.items()
         )
 
     def _take(self, message: Message) -> None:
@@ -154,7 +177,3 @@ def held_by(broker: MemoryBroker, trust: TrustSet, *, now: int = NOW) -> StatusS
         )
         assert not receipt.reports, receipt.detail
     return store
-
-
-def _seed(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()

@@ -12,10 +12,11 @@ import pytest
 from tests.support.brokers import BrokerKind, LocalBroker, start_embedded
 from tests.support.mqtt import SECONDS, Client, RawClient
 
+from waypass_server.broker import BrokerSettings, bind
 from waypass_server.broker.access import SERVER_LOGIN, may_publish, password_line, read_passwords
 from waypass_server.broker.sessions import PACKET_LIMIT, UNSENT_LIMIT
 from waypass_server.errors import ConfigurationError
-from waypass_simulator.processes import Program, Stream
+from waypass_simulator.processes import Program, ProgramError, Stream
 
 MODULE = [sys.executable, "-m", "waypass_server.commands.broker"]
 NOT_AUTHORISED = 135
@@ -93,41 +94,54 @@ def test_a_port_in_use_is_named(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("host", "port", "message"),
     [
-        (["--port", "65536"], "broker: expected a port from 0 to 65535, got 65536"),
-        (
-            ["--host", "0.0.0.0"],
-            "broker: expected --passwords FILE to listen on 0.0.0.0:1883; without it only loopback",
-        ),
-        (["--host", "::"], "broker: expected --passwords FILE to listen on [::]:1883; without it only loopback"),
-        (["--host", "no-such-host.invalid"], "broker: cannot listen on no-such-host.invalid:1883"),
-        (["--passwords", "missing"], "password file missing: cannot be read"),
+        ("127.0.0.1", 65_536, "broker: expected a port from 0 to 65535, got 65536"),
+        ("127.0.0.1", -1, "broker: expected a port from 0 to 65535, got -1"),
+        ("0.0.0.0", 0, "broker: expected --passwords FILE to listen on 0.0.0.0:0; without it only loopback is served"),
+        ("::", 0, "broker: expected --passwords FILE to listen on [::]:0; without it only loopback is served"),
+        ("no-such-host.invalid", 0, "broker: cannot listen on no-such-host.invalid:0"),
     ],
 )
-def test_options_that_cannot_be(options: list[str], message: str) -> None:
-    with Program([*MODULE, "broker", *options]) as program:
+def test_places_where_it_does_not_listen(host: str, port: int, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        bind(BrokerSettings(host=host, port=port))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_places_where_it_listens_without_passwords(host: str) -> None:
+    with bind(BrokerSettings(host=host, port=0)) as listening:
+        assert listening.getsockname()[1] > 0
+
+
+def test_a_wrong_option_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    with Program([*MODULE, "broker", "--passwords", tmp_path / "missing"]) as program:
         assert program.wait(timeout=SECONDS) == 2
-        assert message in program.text(Stream.STDERR)
-        assert len(program.lines(Stream.STDERR)) == 1
+        (line,) = program.lines(Stream.STDERR)
+        assert line.startswith(f"password file {tmp_path / 'missing'}: cannot be read")
 
 
-@pytest.mark.parametrize("generate", [False, True])
-def test_a_password_line_lets_its_owner_in(generate: bool, tmp_path: Path) -> None:
-    options = ["--generate"] if generate else []
-    with Program([*MODULE, "broker-password", "server", *options], stdin=None if generate else "s3cret\n") as program:
-        assert program.wait(timeout=SECONDS) == 0
-        line = program.text(Stream.STDOUT)
-        told = program.text(Stream.STDERR)
-    password = told.removeprefix("password: ").strip() if generate else "s3cret"
-    assert password not in line
+def test_password_lines_let_their_owners_in(tmp_path: Path) -> None:
+    with (
+        Program([*MODULE, "broker-password", "server", "--generate"]) as generated,
+        Program([*MODULE, "broker-password", "gate-1"], stdin="s3cret\n") as given,
+    ):
+        assert (generated.wait(timeout=SECONDS), given.wait(timeout=SECONDS)) == (0, 0)
+        password = generated.lines(Stream.STDERR)[0].removeprefix("password: ")
+        text = generated.text(Stream.STDOUT) + given.text(Stream.STDOUT)
+    assert password not in text
+    assert "s3cret" not in text
     file = tmp_path / "passwords"
-    file.write_text(line, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     with LocalBroker(BrokerKind.EMBEDDED, tmp_path, passwords=file) as broker:
-        with Client("me", broker.port, login=("server", password)) as client:
-            assert client.answer == 0
-        with Client("me", broker.port, login=("server", password + "x")) as client:
-            assert client.answer == NOT_AUTHORISED
+        for credentials, answer in [
+            (("server", password), 0),
+            (("gate-1", "s3cret"), 0),
+            (("gate-1", "s3cre"), NOT_AUTHORISED),
+            (("server", "s3cret"), NOT_AUTHORISED),
+        ]:
+            with Client("me", broker.port, login=credentials) as client:
+                assert client.answer == answer
 
 
 def test_a_password_line_needs_a_name_that_can_be_a_topic_level() -> None:
@@ -380,8 +394,12 @@ def test_topics_that_cannot_be_end_the_connection(where: str, port: int) -> None
     with RawClient(port) as client:
         client.connect("bad-topic")
         client.publish(where, b"x", packet_id=1)
-        client.socket.recv(4)
         assert client.at_end()
+
+
+def test_a_will_for_a_topic_that_cannot_be_is_refused_at_once(port: int) -> None:
+    with RawClient(port) as client:
+        assert client.connect("bad-will", will=("a/#", b"x")) == b""
 
 
 def test_a_late_joiner_gets_all_that_is_retained_once(port: int, topic: str) -> None:
@@ -405,10 +423,7 @@ def test_a_packet_over_the_limit_ends_the_connection(port: int) -> None:
         client.socket.sendall(b"\x30" + bytes([0xFF, 0xFF, 0xFF, 0x7F]) + b"\x00\x01x")
         assert client.at_end()
     with RawClient(port) as client:
-        client.socket.sendall(
-            b"\x10" + bytes([0xFF, 0xFF, 0xFF, 0x7F]) + b"\x00\x04MQTT\x04\x02\x00\x00\xff\xff" + bytes(99)
-        )
-        client.socket.shutdown(socket.SHUT_WR)
+        client.socket.sendall(b"\x10" + bytes([0xFF, 0xFF, 0xFF, 0x7F]))
         assert client.at_end()
     assert PACKET_LIMIT >= 512 << 10
 
@@ -445,7 +460,5 @@ def test_a_broker_that_was_killed_comes_back_empty_on_the_same_port(tmp_path: Pa
 
 
 def test_starting_a_broker_on_a_busy_port_is_reported_by_the_helper(port: int) -> None:
-    from waypass_simulator.processes import ProgramError
-
     with pytest.raises(ProgramError, match="but it ended"):
         start_embedded("127.0.0.1", port)

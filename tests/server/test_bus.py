@@ -1,14 +1,21 @@
 """The contract of `waypass_server.bus`, held against memory, the embedded broker and Mosquitto; and `MqttBus` alone."""
 
+import contextlib
+import dataclasses
+import itertools
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Queue
 from typing import Protocol
 
 import pytest
-from tests.support.brokers import BROKERS, LocalBroker
+from tests.support.brokers import BROKERS, BrokerKind, LocalBroker, mosquitto_program, start_mosquitto
+from tests.support.certificates import make_authority
 
+from waypass_server.broker.access import password_line
 from waypass_server.bus import (
     BusSettings,
     BusState,
@@ -20,6 +27,7 @@ from waypass_server.bus import (
     Tls,
 )
 from waypass_server.errors import BusError, ConfigurationError, NotConfirmed, NotConnected
+from waypass_simulator.processes import free_port
 
 SECONDS = 15.0
 
@@ -294,6 +302,107 @@ def test_states(bench: Bench) -> None:
     assert seen == [BusState.STOPPED, BusState.CONNECTED, BusState.STOPPED]
     with pytest.raises(NotConnected, match="the bus is stopped"):
         bus.publish(f"{bench.net}/head", b"x", qos=1, retain=False)
+
+
+# What only a network has.
+
+
+def test_a_broker_that_dies_again_and_again_never_shows_an_older_message(broker: BrokerUnderTest, bench: Bench) -> None:
+    """One publisher counts upwards for as long as it is connected; a watcher on the same broker sees what arrives."""
+    bus, watcher = bench.bus("counter"), bench.bus("watcher")
+    head = f"{bench.net}/head"
+    numbers = itertools.count(1)
+    seen: Queue[int] = Queue()
+    watcher.subscribe(head, lambda message: seen.put(int(message.payload)))
+    done = threading.Event()
+
+    def count() -> None:
+        with contextlib.suppress(NotConnected):
+            while not done.is_set():
+                number = next(numbers)
+                bus.publish(head, b"%d" % number, qos=1, retain=True)
+                if number % 50 == 0:  # so that there are always some on their way, but not without end
+                    with contextlib.suppress(NotConfirmed):
+                        bus.publish(head, b"%d" % next(numbers), qos=1, retain=True).wait(timeout=SECONDS)
+
+    bus.on_connect(count)
+    watcher.start()
+    assert watcher.wait_connected(timeout=SECONDS)
+    bus.start()
+    arrived = [seen.get(timeout=SECONDS) for _ in range(200)]
+    for _ in range(2):
+        broker.kill()
+        broker.start()
+        while not seen.empty():
+            arrived.append(seen.get())
+        # Later than all that was sent before the kill, so sent after it.
+        newest = next(numbers)
+        while arrived[-1] <= newest:
+            arrived.append(seen.get(timeout=SECONDS))
+    done.set()
+    assert arrived == sorted(arrived)
+
+
+def test_many_unacknowledged_messages_are_all_given_up(broker: BrokerUnderTest, bench: Bench) -> None:
+    bus = bench.started("many")
+    broker.pause()
+    receipts = [bus.publish(f"{bench.net}/{n}", bytes(300), qos=1, retain=True) for n in range(1000)]
+    broker.kill()
+    for receipt in receipts:
+        with pytest.raises(NotConfirmed, match="the connection ended"):
+            receipt.wait(timeout=SECONDS)
+    broker.start()
+
+
+def test_a_login_that_is_refused_and_one_that_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(password_line("server", "right") + "\n", encoding="utf-8")
+    with LocalBroker(BrokerKind.EMBEDDED, tmp_path, passwords=file) as local:
+        settings = BusSettings(client_id="server", port=local.port, username="server", password="right")
+        for password, states in [("wrong", {BusState.REFUSED}), ("right", {BusState.CONNECTED})]:
+            bus = MqttBus(dataclasses.replace(settings, password=password))
+            bus.start()
+            assert wait_for_state(bus, states)
+            bus.stop()
+
+
+def wait_for_state(bus: MessageBus, states: set[BusState]) -> bool:
+    deadline = time.monotonic() + SECONDS
+    while bus.state not in states and time.monotonic() < deadline:
+        bus.wait_connected(timeout=0.02)
+    return bus.state in states
+
+
+def test_stopping_while_something_that_is_no_broker_keeps_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        bus = MqttBus(BusSettings(client_id="patient", port=silent.getsockname()[1]))
+        bus.start()
+        connection, _ = silent.accept()
+        with connection:
+            assert bus.state is BusState.CONNECTING
+            bus.stop()
+    assert wait_for_state(bus, {BusState.STOPPED})
+
+
+@pytest.mark.mosquitto
+@pytest.mark.skipif(mosquitto_program() is None, reason="the mosquitto program is not installed")
+def test_tls(tmp_path: Path) -> None:
+    made = make_authority(tmp_path / "authority")
+    port = free_port()
+    more = f"certfile {made.certificate}\nkeyfile {made.key}\n"
+    with start_mosquitto("127.0.0.1", port, tmp_path, more=more):
+        settings = BusSettings(client_id="trusting", host="localhost", port=port, tls=Tls(authority=made.ca))
+        trusting = MqttBus(settings)
+        trusting.start()
+        assert trusting.wait_connected(timeout=SECONDS)
+        trusting.publish("head", bytes(300_000), qos=1, retain=True).wait(timeout=SECONDS)
+        assert trusting.retained("#", timeout=SECONDS) == {"head": bytes(300_000)}
+        stranger = MqttBus(dataclasses.replace(settings, client_id="stranger", tls=Tls()))
+        stranger.start()
+        assert not stranger.wait_connected(timeout=0.5)
+        assert trusting.state is BusState.CONNECTED
+        trusting.stop()
+        stranger.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,113 +1,27 @@
-"""Real brokers for tests: the embedded one and Mosquitto, each a process of its own on a free port of this machine.
-
-`LocalBroker` starts one, kills it (SIGKILL) or ends it, and starts it again on the same port. Mosquitto keeps nothing
-on disk here, so after `kill` both come back empty.
-"""
-
-import shutil
-import sys
-from enum import StrEnum
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+"""Which brokers a test runs against; the brokers themselves are in `waypass_simulator.brokers`."""
 
 import pytest
 
-from waypass_simulator.processes import Program, free_port, wait_for_port
+from waypass_simulator.brokers import BrokerKind, LocalBroker, mosquitto_program, start_embedded, start_mosquitto
 
-START_SECONDS = 20.0
-
-
-class BrokerKind(StrEnum):
-    """Which program."""
-
-    EMBEDDED = "embedded"
-    MOSQUITTO = "mosquitto"
-
-
-def mosquitto_program() -> str | None:
-    """Where Mosquitto is; Debian puts it into a folder that is not on everybody's search path."""
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
+needs_mosquitto = [
+    pytest.mark.mosquitto,
+    pytest.mark.skipif(mosquitto_program() is None, reason="the mosquitto program is not installed"),
+]
+"""Marks for a test that starts Mosquitto."""
 
 BROKERS = [
     pytest.param(BrokerKind.EMBEDDED, id="embedded"),
-    pytest.param(
-        BrokerKind.MOSQUITTO,
-        id="mosquitto",
-        marks=[
-            pytest.mark.mosquitto,
-            pytest.mark.skipif(mosquitto_program() is None, reason="the mosquitto program is not installed"),
-        ],
-    ),
+    pytest.param(BrokerKind.MOSQUITTO, id="mosquitto", marks=needs_mosquitto),
 ]
-"""For `pytest.mark.parametrize("kind", BROKERS)`."""
+"""For `pytest.mark.parametrize("kind", BROKERS)` and for fixtures."""
 
-
-class LocalBroker:
-    """One broker at `host`:`port`. `folder` is for its files; `passwords` is a file for the embedded one."""
-
-    host = "127.0.0.1"
-
-    def __init__(self, kind: BrokerKind, folder: Path, *, passwords: Path | None = None) -> None:
-        self.kind = kind
-        self.port = free_port(self.host)
-        self._folder = folder
-        self._passwords = passwords
-        self.program = self._start()
-
-    def start(self) -> None:
-        """Again, on the same port, after `kill` or `terminate`."""
-        self.program = self._start()
-
-    def kill(self) -> None:
-        """SIGKILL; it is gone when this returns."""
-        self.program.kill()
-
-    def terminate(self) -> int:
-        """SIGTERM; its exit code."""
-        return self.program.terminate()
-
-    def pause(self) -> None:
-        """SIGSTOP: it keeps its connections and does nothing."""
-        self.program.pause()
-
-    def resume(self) -> None:
-        """SIGCONT."""
-        self.program.resume()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.program.close()
-
-    def _start(self) -> Program:
-        if self.kind is BrokerKind.EMBEDDED:
-            return start_embedded(self.host, self.port, passwords=self._passwords)
-        return start_mosquitto(self.host, self.port, self._folder)
-
-
-def start_embedded(host: str, port: int, *, passwords: Path | None = None) -> Program:
-    """The embedded broker, once it listens."""
-    options = ["--passwords", str(passwords)] if passwords else []
-    module = [sys.executable, "-m", "waypass_server.commands.broker"]
-    program = Program([*module, "broker", "--host", host, "--port", str(port), *options])
-    program.wait_for_line(r"^broker: listening on ", timeout=START_SECONDS)
-    return program
-
-
-def start_mosquitto(host: str, port: int, folder: Path) -> Program:
-    """Mosquitto, once it listens. Skips the test when the program is missing."""
-    program = mosquitto_program()
-    if program is None:
-        pytest.skip("the mosquitto program is not installed")
-    configuration = folder / f"mosquitto-{port}.conf"
-    configuration.write_text(
-        f"listener {port} {host}\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n", encoding="utf-8"
-    )
-    running = Program([program, "-c", configuration])
-    wait_for_port(host, port, timeout=START_SECONDS, program=running)
-    return running
+__all__ = [
+    "BROKERS",
+    "BrokerKind",
+    "LocalBroker",
+    "mosquitto_program",
+    "needs_mosquitto",
+    "start_embedded",
+    "start_mosquitto",
+]

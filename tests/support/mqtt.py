@@ -1,4 +1,4 @@
-"""Two MQTT clients for tests of brokers: paho with queues instead of callbacks, and a bare socket that can misbehave."""
+"""Two MQTT clients for tests of brokers: paho with queues instead of callbacks, and a bare socket that misbehaves."""
 
 import socket
 import struct

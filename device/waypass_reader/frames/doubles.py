@@ -5,6 +5,7 @@ that pile up, a cable that is pulled, a Raspberry Pi.
 """
 
 import queue
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,8 @@ class HandFedCamera:
     def __init__(self) -> None:
         self._frames: queue.Queue[Pixels] = queue.Queue()
         self._plugged = True
-        self.released = False
+        self.released = threading.Event()
+        """Set once the device was given back."""
 
     def feed(self, *pictures: Pixels) -> None:
         """The camera sees these, one after the other."""
@@ -43,8 +45,8 @@ class HandFedCamera:
             return None
 
     def release(self) -> None:
-        """Remembers that the device was given back."""
-        self.released = True
+        """Sets `released`."""
+        self.released.set()
 
 
 class StillPicamera2:
@@ -64,8 +66,11 @@ class StillPicamera2:
         return dict(settings)
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
-        """Remembers the configuration."""
+        """Remembers the configuration; RuntimeError when it asks for another size than the picture's."""
         self.calls.append("configure")
+        height, width = self._picture.shape
+        if configuration["main"]["size"] != (width, height):
+            raise RuntimeError("Unable to configure the camera")
         self.configuration = configuration
 
     def start(self) -> None:

@@ -98,13 +98,17 @@ def open_picamera(
             f"{name}: can't be opened ({error}); check its ribbon cable with `rpicam-hello --list-cameras`, "
             "and that no other program uses it"
         ) from error
-    device.configure(
-        device.create_video_configuration(
-            main={"size": (config.width, config.height), "format": "YUV420"},
-            controls={"FrameRate": config.frames_per_second},
-            queue=False,  # the next frame to come, not one that lay in a buffer
+    try:
+        device.configure(
+            device.create_video_configuration(
+                main={"size": (config.width, config.height), "format": "YUV420"},
+                controls={"FrameRate": config.frames_per_second},
+                queue=False,  # the next frame to come, not one that lay in a buffer
+            )
         )
-    )
-    device.start()
+        device.start()
+    except RuntimeError as error:
+        device.close()
+        raise SourceError(f"{name}: can't be started ({error}); try another width, height or rate") from error
     grabber = PicameraGrabber(device, width=config.width, height=config.height, name=name)
     return NewestFrames(grabber, name=name, stall_seconds=config.stall_seconds, clock_ns=clock_ns)

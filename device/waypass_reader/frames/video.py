@@ -39,9 +39,7 @@ class VideoSource:
 
     def next_frame(self, timeout_seconds: float) -> Frame | None:
         """The next frame once its time has come. `None`: not yet, or the video is over (`ended`)."""
-        early = (self._due_ns - self._clock_ns()) / 1e9
-        self._closed.wait(min(max(early, 0), timeout_seconds))
-        if self.ended or early > timeout_seconds:
+        if not self._is_due(timeout_seconds) or self.ended:
             return None
         taken, image = self._capture.read()
         if not taken and self._config.loop:
@@ -71,6 +69,15 @@ class VideoSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _is_due(self, timeout_seconds: float) -> bool:
+        """Waits until the next frame's time has come, the source is closed, or the timeout is over."""
+        deadline = self._clock_ns() + int(timeout_seconds * 1e9)
+        while not self.ended and (now := self._clock_ns()) < self._due_ns:
+            if now >= deadline:
+                return False
+            self._closed.wait((min(self._due_ns, deadline) - now) / 1e9)
+        return True
 
     def _open(self) -> cv2.VideoCapture:
         if not self._config.path.is_file():

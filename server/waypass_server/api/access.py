@@ -1,8 +1,8 @@
 """Who is calling: staff with a role, or the holder of a wallet.
 
-A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, and one of
-somebody who has left, is answered alike (`Unauthenticated`). A member of staff without the role is refused (`Forbidden`)
-before anything of the request is looked at.
+A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, and one
+of somebody who has left, is answered alike (`Unauthenticated`). A member of staff without the role is refused
+(`Forbidden`) before anything of the request is looked at.
 """
 
 from collections.abc import Callable

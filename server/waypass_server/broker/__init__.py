@@ -29,8 +29,8 @@ from waypass_server.broker.access import read_passwords
 from waypass_server.errors import ConfigurationError
 
 _ANONYMOUS = "amqtt.plugins.authentication.AnonymousAuthPlugin"
-_LOGINS = "waypass_server.broker.access.PasswordLogins"
-_TOPICS = "waypass_server.broker.access.TopicRules"
+_LOGINS = "waypass_server.broker.plugins.PasswordLogins"
+_TOPICS = "waypass_server.broker.plugins.TopicRules"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,8 +1,8 @@
 """The session layer of the embedded broker: amqtt's protocol engine with its own rules about connections and messages.
 
-amqtt (0.12) brings listeners, packet codec, reader loop, acknowledgements of what comes in, retained store and plugins.
-Its session layer breaks promises that Waypass needs, so `EmbeddedBroker` replaces it. In brackets what 0.12.1 does
-instead, seen with real clients or read in its source:
+amqtt (0.12) brings listener, packet codec, login, topic matching, subscriptions, retained store and plugins. Its
+session layer breaks promises that Waypass needs, so `Client` and `EmbeddedBroker` replace that layer. In brackets what
+0.12.1 does instead, seen with real clients or read in its source:
 
 1. A login is checked before anything else happens. [A stranger's CONNECT deletes the session of that client id.]
 2. A second connection with a client id ends the first, whose will is published before the second is accepted. [The
@@ -18,42 +18,44 @@ instead, seen with real clients or read in its source:
 7. One copy a client, at the lesser of the publication's QoS and the highest granted one. [A copy per matching filter,
    and QoS 0 arrives as QoS 1.] Subscribing again replaces the granted QoS. [Ignored.]
 8. A will obeys the same topic rules as any publication. [Unchecked.]
-9. Packets over `PACKET_LIMIT` end the connection, and so does a CONNECT that does not come within `CONNECT_SECONDS`.
-   [Both unlimited.]
+9. A packet that is over `PACKET_LIMIT`, malformed or not a client's to send ends the connection, and so does a CONNECT
+   that does not come within `CONNECT_SECONDS`. [No limits; after a malformed packet its rest is read as the next one.]
 
 Sessions end with their connection, whatever the clean-session flag asks; CONNACK says so ("no session present"). QoS 2
-is accepted from publishers and granted as QoS 1. Plugins are asked about SUBSCRIBE and PUBLISH, not about RECEIVE.
+is accepted from publishers and granted as QoS 1. Topic plugins are asked about SUBSCRIBE and PUBLISH, not RECEIVE.
 The tests hold each rule against a real broker process, so that a new amqtt shows what it changed.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from amqtt.adapters import ReaderAdapter, StreamReaderAdapter, StreamWriterAdapter
+from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
+from amqtt.codecs_amqtt import read_or_raise
 from amqtt.contexts import Action
-from amqtt.errors import AMQTTError, MQTTError, NoDataError, ProtocolHandlerError
+from amqtt.errors import AMQTTError, CodecError, MQTTError, NoDataError
+from amqtt.mqtt import packet_class
+from amqtt.mqtt.connack import CONNECTION_ACCEPTED, NOT_AUTHORIZED, ConnackPacket
 from amqtt.mqtt.disconnect import DisconnectPacket
-from amqtt.mqtt.protocol.broker_handler import (
-    BrokerProtocolHandler,
-    Subscription,
-    UnSubscription,
-)
+from amqtt.mqtt.packet import MQTTFixedHeader, MQTTPacket
+from amqtt.mqtt.pingreq import PingReqPacket
+from amqtt.mqtt.pingresp import PingRespPacket
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.mqtt.puback import PubackPacket
+from amqtt.mqtt.pubcomp import PubcompPacket
 from amqtt.mqtt.publish import PublishPacket
+from amqtt.mqtt.pubrec import PubrecPacket
+from amqtt.mqtt.pubrel import PubrelPacket
+from amqtt.mqtt.suback import SubackPacket
 from amqtt.mqtt.subscribe import SubscribePacket
+from amqtt.mqtt.unsuback import UnsubackPacket
 from amqtt.mqtt.unsubscribe import UnsubscribePacket
-from amqtt.session import (
-    IncomingApplicationMessage,
-    OutgoingApplicationMessage,
-    Session,
-)
+from amqtt.session import OutgoingApplicationMessage, Session
 
 PACKET_LIMIT = 1 << 20
 """Bytes of one packet; the largest object on the wire is 512 KiB (wire format, section 4)."""
@@ -63,35 +65,15 @@ CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 QOS_GRANTED_AT_MOST = 1
 REFUSED = 0x80
+ENDS = (AMQTTError, CodecError, MQTTError, NoDataError, TimeoutError, OSError)
+"""What a client can cause; it ends its own connection and nothing else."""
 
 _log = logging.getLogger(__name__)
 _IN_FLIGHT = OutgoingApplicationMessage(None, "", 1, b"", False)  # only its packet id counts
 
 
-class PacketTooLarge(Exception):
-    """Ends the reader loop of a connection; amqtt logs it and closes."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class End:
-    """The last item of a client's inbox. `announced`: with DISCONNECT, so without will."""
-
-    announced: bool
-
-
-class BoundedReader(StreamReaderAdapter):  # type: ignore[misc]  # the base is untyped
-    """Reads a client's bytes, no more than a packet at a time."""
-
-    async def read(self, n: int = -1) -> bytes:
-        """`n` bytes. Raises `PacketTooLarge` instead of reading more than `PACKET_LIMIT`."""
-        if n > PACKET_LIMIT:
-            raise PacketTooLarge(f"expected a packet of at most {PACKET_LIMIT} bytes, got one with {n} more to read")
-        data: bytes = await super().read(n)
-        return data
-
-
-class BoundedWriter(StreamWriterAdapter):  # type: ignore[misc]  # the base is untyped
-    """Writes to a client without ever waiting for it to read."""
+class Writer(StreamWriterAdapter):  # type: ignore[misc]  # the base is untyped
+    """Writes to a client; only `drain` waits for it to read."""
 
     @property
     def unsent(self) -> int:
@@ -112,75 +94,66 @@ class BoundedWriter(StreamWriterAdapter):  # type: ignore[misc]  # the base is u
             asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._writer.transport.abort)
 
 
-class ClientHandler(BrokerProtocolHandler):  # type: ignore[misc]  # the base is untyped
-    """One connection. All that the client does is put into `inbox` in its order; `End` is the last item."""
+async def read_packet(reader: StreamReaderAdapter) -> tuple[MQTTFixedHeader, bytes]:
+    """One packet's header and all its bytes, whatever they are. Raises one of `ENDS`."""
+    header = await MQTTFixedHeader.from_stream(reader)
+    if header is None:
+        raise NoDataError("the client closed the connection")
+    if header.remaining_length > PACKET_LIMIT:
+        raise MQTTError(f"expected a packet of at most {PACKET_LIMIT} bytes, got {header.remaining_length}")
+    return header, await read_or_raise(reader, header.remaining_length)
 
-    inbox: asyncio.Queue[Any]
 
-    def attach(self, session: Session, reader: ReaderAdapter, writer: BoundedWriter) -> None:
-        """Bind the connection to its session."""
-        super().attach(session, reader, writer)
-        self.inbox = asyncio.Queue()
-        session.delivered_message_queue = self.inbox  # where amqtt's QoS 2 handshake puts what it has received
-        self._ended = False
-        self.gone = asyncio.Event()
+def check_topic(topic: str) -> None:
+    """Raises `MQTTError` for what no client may publish to."""
+    if not topic or topic.startswith("$") or "#" in topic or "+" in topic:
+        raise MQTTError(f"expected a topic to publish to, got {topic!r}")
 
-    async def handle_subscribe(self, subscribe: SubscribePacket) -> None:
-        """Queue it."""
-        self.inbox.put_nowait(Subscription(subscribe.variable_header.packet_id, subscribe.payload.topics))
 
-    async def handle_unsubscribe(self, unsubscribe: UnsubscribePacket) -> None:
-        """Queue it."""
-        self.inbox.put_nowait(UnSubscription(unsubscribe.variable_header.packet_id, unsubscribe.payload.topics))
+@dataclass(kw_only=True, eq=False, slots=True)
+class Client:
+    """One connection that has logged in."""
 
-    async def handle_publish(self, publish_packet: PublishPacket) -> None:
-        """Queue it; `EmbeddedBroker` acknowledges QoS 1 once it is stored. QoS 2 keeps amqtt's handshake."""
-        if publish_packet.qos == 2:
-            await super().handle_publish(publish_packet)
-        else:
-            message = IncomingApplicationMessage(
-                publish_packet.packet_id,
-                publish_packet.topic_name,
-                publish_packet.qos,
-                publish_packet.data,
-                publish_packet.retain_flag,
-            )
-            message.publish_packet = publish_packet
-            self.inbox.put_nowait(message)
+    session: Session
+    reader: StreamReaderAdapter
+    writer: Writer
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    half_received: set[int] = field(default_factory=set)
+    """Packet ids of QoS 2 whose PUBREL has not come."""
+    warned: bool = False
 
-    async def handle_puback(self, puback: PubackPacket) -> None:
-        """The packet id is free again."""
-        self.session.inflight_out.pop(puback.packet_id, None)
+    async def read(self) -> MQTTPacket:
+        """The next packet (rules 5, 9). Raises one of `ENDS`."""
+        async with asyncio.timeout(self.session.keep_alive or None):
+            header, body = await read_packet(self.reader)
+        rest = BufferReader(body)
+        packet = await packet_class(header).from_stream(rest, fixed_header=header)
+        if await rest.read(1):
+            raise MQTTError(f"expected the end of {type(packet).__name__}, got more")
+        return packet
 
-    async def handle_disconnect(self, disconnect: DisconnectPacket | None) -> None:
-        """Called for DISCONNECT and, with None, for every other end; the first call counts."""
-        if not self._ended:
-            self._ended = True
-            self.inbox.put_nowait(End(announced=isinstance(disconnect, DisconnectPacket)))
-
-    def handle_read_timeout(self) -> None:
-        """Rule 5. Closing the transport ends the reader loop, which reports the end."""
-        self.writer.abort()
-
-    async def acknowledge(self, packet_id: int) -> None:
-        """PUBACK."""
-        await self._send_packet(PubackPacket.build(packet_id))
+    def send(self, packet: MQTTPacket) -> None:
+        """Write one packet without waiting. MQTT 3.1.1 has no redelivery within a connection, so nothing is kept."""
+        self.writer.write(packet.to_bytes())
+        if self.writer.unsent > UNSENT_LIMIT:
+            self.cut("it reads too slowly")
 
     def deliver(self, topic: str, data: bytes, *, qos: int, retain: bool) -> None:
-        """Write one message (rule 6). MQTT 3.1.1 has no redelivery within a connection, so nothing is kept for one."""
-        if self.writer.is_closed:
-            return
-        try:
-            packet_id = self.session.next_packet_id if qos else None
-        except AMQTTError:
-            _log.warning("client %s acknowledges nothing; disconnecting it", self.session.client_id)
-            self.writer.abort()
-            return
-        if packet_id is not None:
+        """Send one message (rule 6)."""
+        packet_id = None
+        if qos:
+            try:
+                packet_id = self.session.next_packet_id
+            except AMQTTError:
+                self.cut("it acknowledges nothing")
+                return
             self.session.inflight_out[packet_id] = _IN_FLIGHT
-        self.writer.write(PublishPacket.build(topic, data, packet_id, False, qos, retain).to_bytes())
-        if self.writer.unsent > UNSENT_LIMIT:
-            _log.warning("client %s reads too slowly; disconnecting it", self.session.client_id)
+        self.send(PublishPacket.build(topic, data, packet_id, False, qos, retain))
+
+    def cut(self, reason: str) -> None:
+        """End the connection at once, with a warning."""
+        if not self.writer.is_closed:
+            _log.warning("disconnecting client %s: %s", self.session.client_id, reason)
             self.writer.abort()
 
 
@@ -190,7 +163,7 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # the base is untyped
     def __init__(self, listening: socket.socket, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._listening = listening
-        self._clients: dict[str, ClientHandler] = {}
+        self._clients: dict[str, Client] = {}
         self._stopping = False
 
     async def shutdown(self) -> None:
@@ -211,82 +184,135 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # the base is untyped
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
     ) -> None:
-        """A new connection. asyncio sets TCP_NODELAY by itself; a dead peer without MQTT keepalive is TCP's to find."""
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        await self._client_connected(listener_name, BoundedReader(reader), BoundedWriter(writer))
+        """A new connection."""
+        connected = writer.get_extra_info("socket")
+        # asyncio does it by itself only for sockets that it has made; without it a head after a delta waits 40 ms.
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A dead peer that asked for no MQTT keepalive is TCP's to find.
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        await self._client_connected(listener_name, StreamReaderAdapter(reader), Writer(writer))
 
-    async def _client_connected(self, listener_name: str, reader: BoundedReader, writer: BoundedWriter) -> None:
-        if writer.get_peer_info() is None:
-            writer.abort()  # It left before we looked; amqtt cannot read a CONNECT without knowing the peer.
-            return
+    async def _client_connected(self, listener_name: str, reader: StreamReaderAdapter, writer: Writer) -> None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                client, session = await ClientHandler.init_from_connect(reader, writer, self.plugins_manager)
+                session = await self._read_connect(reader, writer)
             allowed = await self._authenticate(session, self.listeners_config[listener_name])  # rule 1
-        except (AMQTTError, MQTTError, NoDataError, PacketTooLarge, TimeoutError, OSError) as error:
-            _log.info("a connection ended before it was a client: %s", error)
+        except ENDS as error:
+            _log.info("a connection ended before it was a client: %s", str(error) or type(error).__name__)
             writer.abort()
             return
-        session.clean_session = True
-        session.keep_alive = math.ceil(session.keep_alive * 1.5)
-        if session.username and allowed and not session.is_anonymous:
+        client = Client(session=session, reader=reader, writer=writer)
+        if allowed and session.username and not session.is_anonymous:
             # So that a login can end only its own connections.
             session.client_id = f"{session.username}/{session.client_id}"
         while allowed and (earlier := self._clients.get(session.client_id)):  # rule 2
             earlier.writer.abort()
             await earlier.gone.wait()
-        client.attach(session, reader, writer)
         if allowed and not self._stopping:
             await self._serve(client)
         else:
-            await client.mqtt_connack_authorize(allowed)
+            client.send(ConnackPacket.build(0, NOT_AUTHORIZED))
             await writer.close()
 
-    async def _serve(self, client: ClientHandler) -> None:
-        """From CONNACK to the end of the connection, with everything that the client does in its order (rule 4)."""
+    async def _read_connect(self, reader: StreamReaderAdapter, writer: Writer) -> Session:
+        """Raises one of `ENDS`."""
+        header, body = await read_packet(reader)
+        if writer.get_peer_info() is None:
+            raise NoDataError("the client left at once")  # amqtt reads no CONNECT without knowing the peer
+        whole = BufferReader(header.to_bytes() + body)
+        _, session = await BrokerProtocolHandler.init_from_connect(whole, writer, self.plugins_manager)
+        if session.will_flag:
+            check_topic(session.will_topic)
+        session.clean_session = True
+        session.keep_alive = math.ceil(session.keep_alive * 1.5)
+        return session
+
+    async def _serve(self, client: Client) -> None:
+        """From CONNACK to the end of the connection: everything that the client does, in its order (rule 4)."""
         session = client.session
         self._clients[session.client_id] = client
-        self._sessions[session.client_id] = (session, client)
-        session.transitions.connect()
         announced = False
         try:
-            await client.mqtt_connack_authorize(True)
-            await client.start()
-            while not isinstance(item := await client.inbox.get(), End):
-                await self._handle(client, item)
-            announced = item.announced
-        except (AMQTTError, MQTTError, ProtocolHandlerError, ConnectionError) as error:
-            _log.info("client %s: %s", session.client_id, error)
+            client.send(ConnackPacket.build(0, CONNECTION_ACCEPTED))
+            while not announced:
+                packet = await client.read()
+                announced = isinstance(packet, DisconnectPacket)
+                await self._handle(client, packet)
+        except ENDS as error:
+            _log.info("client %s: %s", session.client_id, str(error) or type(error).__name__)
         finally:
-            await self._del_all_subscriptions(session)
-            session.transitions.disconnect()
             await client.writer.close()
-            await client.stop()
+            await self._del_all_subscriptions(session)
             if session.will_flag and not announced and not self._stopping:
-                await self._publish(
-                    client, session.will_topic, session.will_message, session.will_qos, session.will_retain
-                )
+                will = (session.will_topic, session.will_message, session.will_qos, session.will_retain)
+                await self._publish(client, *will)
+            # Last: a second connection with this client id waits for it.
             del self._clients[session.client_id]
-            self._sessions.pop(session.client_id, None)
             client.gone.set()
 
-    async def _handle(self, client: ClientHandler, item: Any) -> None:
-        match item:
-            case Subscription():
-                await self._subscribe(client, item)
-            case UnSubscription():
-                for topic_filter in item.topics:
+    async def _handle(self, client: Client, packet: MQTTPacket) -> None:
+        match packet:
+            case PublishPacket():
+                await self._receive(client, packet)
+            case PubackPacket():
+                client.session.inflight_out.pop(packet.packet_id, None)
+            case PubrelPacket():
+                client.half_received.discard(packet.packet_id)
+                client.send(PubcompPacket.build(packet.packet_id))
+            case SubscribePacket():
+                await self._subscribe(client, packet.variable_header.packet_id, packet.payload.topics)
+            case UnsubscribePacket():
+                for topic_filter in packet.payload.topics:
                     self._drop_subscription(topic_filter, client.session)
-                await client.mqtt_acknowledge_unsubscription(item.packet_id)
-            case IncomingApplicationMessage():
-                await self._publish(client, item.topic, item.data, item.qos, item.retain)
-                if item.qos == 1:
-                    await client.acknowledge(item.packet_id)
+                client.send(UnsubackPacket.build(packet.variable_header.packet_id))
+            case PingReqPacket():
+                client.send(PingRespPacket.build())
+            case DisconnectPacket():
+                pass
+            case _:
+                raise MQTTError(f"expected a packet that a client may send, got {type(packet).__name__}")
 
-    async def _subscribe(self, client: ClientHandler, asked: Subscription) -> None:
-        granted = [await self.add_subscription(subscription, client.session) for subscription in asked.topics]
-        await client.mqtt_acknowledge_subscription(asked.packet_id, granted)
-        for (topic_filter, _), qos in zip(asked.topics, granted, strict=True):
+    async def _receive(self, client: Client, packet: PublishPacket) -> None:
+        """One publication; it is acknowledged after it is stored and passed on."""
+        message = (packet.topic_name, packet.data, packet.qos, packet.retain_flag)
+        if packet.qos == 2:
+            if packet.packet_id not in client.half_received:  # otherwise it is a repetition
+                client.half_received.add(packet.packet_id)
+                await self._publish(client, *message)
+            client.send(PubrecPacket.build(packet.packet_id))
+            return
+        await self._publish(client, *message)
+        if packet.qos == 1:
+            client.send(PubackPacket.build(packet.packet_id))
+
+    async def _publish(self, client: Client, topic: str, data: bytes, qos: int, retain: bool) -> None:
+        """Check, pass on and store one publication or will (rules 6, 7, 8). Raises `MQTTError`."""
+        check_topic(topic)
+        if not await self._topic_filtering(client.session, topic, Action.PUBLISH):
+            if not client.warned:
+                _log.warning("client %s may not publish to %s", client.session.client_id, topic)
+            client.warned = True
+            return
+        await self._broadcast_message(client.session, topic, data, qos)
+        if retain:
+            await self.retain_message(None, topic, data, qos)
+
+    async def _broadcast_message(
+        self, _session: Session | None, topic: str, data: bytes, force_qos: int | None = None
+    ) -> None:
+        """To all subscribers at once; nothing here waits, so publications keep their order (rules 6, 7)."""
+        granted: dict[str, int] = {}
+        for topic_filter, subscriptions in self._subscriptions.items():
+            if self._matches(topic, topic_filter):
+                for subscriber, qos in subscriptions:
+                    granted[subscriber.client_id] = max(qos, granted.get(subscriber.client_id, 0))
+        for client_id, qos in granted.items():
+            self._clients[client_id].deliver(topic, data, qos=min(qos, force_qos or 0), retain=False)
+
+    async def _subscribe(self, client: Client, packet_id: int, asked: list[tuple[str, int]]) -> None:
+        granted = [await self.add_subscription(subscription, client.session) for subscription in asked]
+        client.send(SubackPacket.build(packet_id, granted))
+        for (topic_filter, _), qos in zip(asked, granted, strict=True):
             if qos != REFUSED:
                 await self._send_retained(client, topic_filter, qos)
 
@@ -303,38 +329,9 @@ class EmbeddedBroker(Broker):  # type: ignore[misc]  # the base is untyped
         if not self._subscriptions.get(topic_filter, True):
             del self._subscriptions[topic_filter]
 
-    async def _send_retained(self, client: ClientHandler, topic_filter: str, qos: int) -> None:
+    async def _send_retained(self, client: Client, topic_filter: str, qos: int) -> None:
         """Waits for the client to read. Each message is looked up as it is sent, so it never follows a newer one."""
         for topic in [topic for topic in self._retained_messages if self._matches(topic, topic_filter)]:
             if message := self._retained_messages.get(topic):
                 client.deliver(topic, message.data, qos=min(qos, message.qos or 0), retain=True)
-                with contextlib.suppress(ConnectionError):  # the inbox has its end
-                    await client.writer.drain()
-
-    async def _publish(self, client: ClientHandler, topic: str, data: bytes, qos: int, retain: bool) -> None:
-        """Check, pass on and store one publication or will (rules 6, 7, 8)."""
-        session = client.session
-        if not topic or topic.startswith("$") or "#" in topic or "+" in topic:
-            _log.warning("client %s published to the topic %r; disconnecting it", session.client_id, topic)
-            client.writer.abort()
-            return
-        if not await self._topic_filtering(session, topic, Action.PUBLISH):
-            if "refused" not in session.attributes:
-                _log.warning("client %s may not publish to %s", session.client_id, topic)
-            session.attributes["refused"] = True
-            return
-        await self._broadcast_message(session, topic, data, qos)
-        if retain:
-            await self.retain_message(None, topic, data, qos)
-
-    async def _broadcast_message(
-        self, _session: Session | None, topic: str, data: bytes, force_qos: int | None = None
-    ) -> None:
-        """To all subscribers at once; nothing here waits, so publications keep their order (rules 6, 7)."""
-        granted: dict[str, int] = {}
-        for topic_filter, subscriptions in self._subscriptions.items():
-            if self._matches(topic, topic_filter):
-                for subscriber, qos in subscriptions:
-                    granted[subscriber.client_id] = max(qos, granted.get(subscriber.client_id, 0))
-        for client_id, qos in granted.items():
-            self._clients[client_id].deliver(topic, data, qos=min(qos, force_qos or 0), retain=False)
+                await client.writer.drain()

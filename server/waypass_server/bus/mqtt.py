@@ -214,8 +214,8 @@ class _Connection:
             clean_session=True,
             reconnect_on_failure=False,
         )
-        client.suppress_exceptions = True  # paho logs them; its thread must not die while we wait for its end
-        client.enable_logger(_log.getChild("paho"))
+        client.suppress_exceptions = True  # `_on_log` tells them; paho's thread must not die while we wait for its end
+        client.on_log = self._on_log
         client.connect_timeout = ANSWER_SECONDS
         client.max_queued_messages_set(UNACKNOWLEDGED_LIMIT)
         client.max_inflight_messages_set(IN_FLIGHT)
@@ -329,6 +329,11 @@ class _Connection:
             self._bus.connection_made()
         else:
             self._bus.connection_failed(str(reason), BusState.REFUSED)
+
+    def _on_log(self, _client: paho.Client, _data: Any, _level: int, text: str) -> None:
+        # The rest of what paho logs is told by the bus, or is a connection that we have closed.
+        if text.startswith("Caught exception"):
+            _log.error("a defect in the message bus: %s", text)
 
     def _on_socket_open(self, _client: paho.Client, _data: Any, sock: Any) -> None:
         self._socket = sock

@@ -16,8 +16,6 @@ from typing import Annotated
 
 import typer
 
-from waypass_server.broker import BrokerSettings, serve
-from waypass_server.broker.access import password_line
 from waypass_server.errors import ConfigurationError
 
 
@@ -29,6 +27,8 @@ def broker(
     ] = None,
 ) -> None:
     """Run the embedded MQTT broker until it is told to stop."""
+    from waypass_server.broker import BrokerSettings, serve
+
     # Warnings and worse, to standard error. At DEBUG amqtt would write whole payloads.
     logging.basicConfig(level=logging.WARNING, format="broker: %(message)s")
     settings = BrokerSettings(host=host, port=port, passwords=passwords)
@@ -46,6 +46,8 @@ def broker_password(
     ] = False,
 ) -> None:
     """Print a NAME:HASH line for the broker's password file."""
+    from waypass_server.broker.access import password_line
+
     if generate:
         password = secrets.token_urlsafe(24)
         typer.echo(f"password: {password}", err=True)

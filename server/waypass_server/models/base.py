@@ -1,7 +1,8 @@
 """The ground of all tables: naming of constraints, and the column types that both databases share.
 
-Times are whole UNIX seconds. Ids are 64-bit integers; on SQLite they are written `INTEGER`, the only type that it counts up
-by itself. A closed set is stored as its text, without a constraint of the database, so that a new member needs no migration.
+Times are whole UNIX seconds. Ids are 64-bit integers; on SQLite they are written `INTEGER`, the only type that it
+counts up by itself. A closed set is stored as its text, without a constraint of the database, so that a new member
+needs no migration.
 """
 
 from enum import StrEnum

@@ -81,7 +81,7 @@ class Basis(Base):
 
 
 class BasisVersion(Base):
-    """The text and the bounds of a basis. Never edited once in force: a change is a new version. Periods are seconds."""
+    """The text and bounds of a basis. Never edited once in force: a change is a new version. Periods are seconds."""
 
     __tablename__ = "basis_versions"
     __table_args__ = (UniqueConstraint("basis_id", "number"),)

@@ -22,8 +22,8 @@ class Network(Base):
 class Scope(Base):
     """A service class of a network; `number` is what stands in passes.
 
-    `essential`: accepts red for health only. `by_grant`: only people with a grant get passes for it. `needs_evidence`: yellow
-    without a current health certificate.
+    `essential`: accepts red for health only. `by_grant`: only people with a grant get passes for it.
+    `needs_evidence`: yellow without a current health certificate.
     """
 
     __tablename__ = "scopes"

@@ -47,7 +47,9 @@ class Wallet(Base):
 
 
 class FailedEnrolment(Base):
-    """A code that was tried and is none; forgotten when the window has passed. `source` is a keyed hash of the address."""
+    """A code that was tried and is none; forgotten when the window has passed. `source` is a keyed hash of the
+    address.
+    """
 
     __tablename__ = "failed_enrolments"
     __table_args__ = (Index("ix_failed_enrolments_at_source", "at", "source"),)

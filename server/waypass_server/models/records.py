@@ -29,7 +29,9 @@ class WithdrawalState(StrEnum):
 
 
 class Notice(Base):
-    """A notice to a holder. It is sent after the change that wrote it is committed; `delivered_at` is the record of that."""
+    """A notice to a holder. It is sent after the change that wrote it is committed; `delivered_at` is the record of
+    that.
+    """
 
     __tablename__ = "notices"
     __table_args__ = (Index("ix_notices_delivered_at_id", "delivered_at", "id"),)

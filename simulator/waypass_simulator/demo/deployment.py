@@ -6,22 +6,18 @@
 """
 
 import json
-import secrets
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from waypass_protocol.topics import Topics
-from waypass_simulator.demo.gate import Gate
+from waypass_simulator.demo.gate import NETWORK, RIDE, Gate
 from waypass_simulator.errors import SimulatorError
 from waypass_simulator.processes import Program, Stream, free_port, wait_for_port
 
-NETWORK = "metro"
-RIDE, HOSPITAL = 1, 2
 START_SECONDS = 60.0
 
 _NETWORK_TOML = """\
@@ -54,7 +50,7 @@ roles = ["desk"]
 [[staff]]
 name = "pavel"
 desk = "casework"
-roles = ["proposer"]
+roles = ["proposer", "approver"]
 authority = "Transit Office"
 
 [[staff]]
@@ -122,19 +118,8 @@ class Deployment:
         """Start broker, server and readers. Raises `ProgramError` or `SimulatorError` with what they said."""
         self.start_broker()
         self._write_server_files()
-        run(
-            "waypass-server",
-            "keys",
-            "make",
-            "--network",
-            NETWORK,
-            "--dir",
-            self.folder / "keys",
-            "--use",
-            "pass",
-            "--use",
-            "status",
-        )
+        keys = ("--network", NETWORK, "--dir", self.folder / "keys")
+        run("waypass-server", "keys", "make", "--use", "pass", "--use", "status", "--days", "30", *keys)
         run("waypass-server", "migrate", "--config", self.configuration)
         applied = run(
             "waypass-server", "network", "apply", "--config", self.configuration, self.folder / "network.toml", "--json"
@@ -205,17 +190,7 @@ class Deployment:
         """Enrol a reader as an operator would, then point it at frames of this machine."""
         folder = self.folder / name
         run(
-            *("waypass-server", "reader", "enrol", name, "--config", self.configuration),
-            *("--scope", str(RIDE), "--out", folder),
+            *("waypass-server", "reader", "enrol", name, "--scope", str(RIDE), "--out", folder),
+            *("--keys", self.folder / "keys", "--broker", f"127.0.0.1:{self.broker_port}"),
         )
         return Gate(name=name, folder=folder, program=console_script("waypass-reader"), broker_port=self.broker_port)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A configuration file as a table."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
-def new_seed() -> int:
-    """A seed for a run that was not given one."""
-    return secrets.randbelow(2**32)

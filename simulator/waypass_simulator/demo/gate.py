@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-
 from waypass_simulator.errors import SimulatorError
+from waypass_simulator.frame_folder import FrameFolder
 from waypass_simulator.optics import Picture
 from waypass_simulator.processes import Program, ProgramError, Stream
 
 START_SECONDS = 60.0
 FRAME_SECONDS = 1 / 30
 ANSWER_SECONDS = 3.0
+OPEN_SECONDS = 0.3
+NETWORK = "metro"
+RIDE, HOSPITAL = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,12 +43,11 @@ class Gate:
         self._program_path = program
         self._broker_port = broker_port
         self._frames = folder / "frames"
-        self._number = 0
+        self._camera = FrameFolder(self._frames)
         self._words = ""
         self.program: Program | None = None
         self.timings: list[float] = []
         self.configuration = folder / "demo.toml"
-        self._frames.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
 
     def start(self) -> None:
@@ -86,7 +87,7 @@ class Gate:
         program = self._running()
         seen = len(program.lines(Stream.STDOUT))
         for number, frame in enumerate(frames, start=1):
-            self._write_frame(frame)
+            self._camera.show(frame)
             if (verdict := self._verdict_after(program, seen, number, FRAME_SECONDS if paced else 0)) is not None:
                 return verdict
         return self._verdict_after(program, seen, len(frames), ANSWER_SECONDS)
@@ -116,15 +117,32 @@ class Gate:
                 raise SimulatorError(f"{self.name}: expected the reader to take its frames within {timeout} s")
             time.sleep(0.01)
 
-    def _write_frame(self, frame: Picture) -> None:
-        self._number += 1
-        # Written aside and renamed: a camera never hands over half a frame.
-        done, data = cv2.imencode(".png", frame, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        if not done:
-            raise SimulatorError("the frame could not be written as PNG")
-        aside = self.folder / "frame.part"
-        aside.write_bytes(data.tobytes())
-        aside.rename(self._frames / f"{self._number:08d}.png")
+    def _write_configuration(self) -> None:
+        """The reader's own file, with a camera, pins and a screen that exist on this machine."""
+        keys, state = (json.dumps(str(self.folder / name)) for name in ("keys.jwks", "state"))
+        self.configuration.write_text(
+            f"""\
+reader = "{self.name}"
+network = "{NETWORK}"
+station = "north"
+keys = {keys}
+state = {state}
+scope = {RIDE}
+# A container has no word on its clock; this machine's is taken as right.
+clock = "assume-synchronised"
+
+[broker]
+host = "127.0.0.1"
+port = {self._broker_port}
+
+[[lane]]
+name = "lane-1"
+display = "lines"
+source = {{ kind = "folder", path = {json.dumps(str(self._frames))}, follow = true, consume = true }}
+turnstile = {{ pins = "mock", open_seconds = {OPEN_SECONDS}, pulse_seconds = 0.1 }}
+""",
+            encoding="utf-8",
+        )
 
     def _running(self) -> Program:
         if self.program is None:

@@ -5,7 +5,7 @@ a message say how long it took; nothing that a step expects is taken from the sy
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,10 +106,13 @@ class Scene:
         else:
             self.story.step(did, expected=words, seen="the server did it", ok=False)
 
-    def push(self, did: str, act: Callable[[], object], *, gates: Sequence[str] = ("gate-a", "gate-b")) -> None:
-        """A step: something is committed that takes passes away; every gate must come to hold it."""
-        before = {gate: self.watch.held(gate) for gate in gates}
-        started = time.time()
+    def push(self, did: str, act: Callable[[], object], *, after: float = 0) -> None:
+        """A step: something is committed that takes passes away; every gate must come to hold it.
+
+        Counted from when it is sent to the server, or so many seconds `after` that, when it takes effect later.
+        """
+        before = {gate: self.watch.held(gate) for gate in self.deployment.gates}
+        started = time.time() + after
         act()
         self.await_change(did, before, started=started)
 

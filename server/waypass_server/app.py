@@ -1,0 +1,42 @@
+"""The HTTP application: the routers put together around one `Services`. It starts no thread and opens no connection."""
+
+from fastapi import FastAPI
+
+from waypass_server import problems
+from waypass_server.api import bases, desk, entries, facts, me, network, operations, passes, review, status_lists
+from waypass_server.api.limits import BodyLimit
+from waypass_server.services import Services
+
+_TAGS = [
+    {"name": "network", "description": "What everybody may know."},
+    {"name": "holder", "description": "A person's own view; the wallet's token."},
+    {"name": "passes", "description": "Passes for wallets and on paper."},
+    {"name": "desk", "description": "People by opaque reference, and the codes with which they enrol a wallet."},
+    {"name": "bases", "description": "Why anyone may be listed at all: two people each."},
+    {"name": "entries", "description": "Who is listed, on what basis: two people each, announced before effect."},
+    {"name": "review", "description": "Objections, exemptions, standings."},
+    {"name": "facts", "description": "Exposure notices and survey answers: yellow at most."},
+    {"name": "operations", "description": "Emergency withdrawals and the log of changes."},
+    {"name": "status lists", "description": "What readers hold, for everybody."},
+]
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application. Whoever calls runs publisher and scheduler beside it (`commands.serve`)."""
+    app = FastAPI(
+        title="Waypass server",
+        version="1",
+        summary="Issues passes, keeps lists, publishes status.",
+        description="Times are UNIX seconds. Refusals are problem details (RFC 9457); `type` says which.",
+        openapi_tags=_TAGS,
+        # The pages that FastAPI has for this load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.state.source_key = services.random_bytes(32)
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    for module in (network, me, passes, desk, bases, entries, review, facts, operations, status_lists):
+        app.include_router(module.router)
+    return app

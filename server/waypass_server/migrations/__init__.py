@@ -1,0 +1,61 @@
+"""The database's migrations (Alembic), shipped with the server, and what runs and checks them.
+
+`upgrade` brings a database to the newest form. `check` refuses one that is in another form, so that a server never
+works on tables that it does not know.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from waypass_server.errors import ConfigurationError
+
+
+def upgrade(engine: Engine) -> tuple[str | None, str]:
+    """Bring the database to the newest form, in one transaction; the forms before and after."""
+    config = _config()
+    with engine.begin() as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before, newest()
+
+
+def current(engine: Engine) -> str | None:
+    """The form that the database is in, or None for an empty one. Raises `ConfigurationError` when it cannot be
+    opened.
+    """
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as error:
+        raise ConfigurationError(f"database: {engine.url!r} cannot be opened: {error.orig}") from None
+
+
+def newest() -> str:
+    """The newest form."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def check(engine: Engine) -> None:
+    """Raises `ConfigurationError`, naming the command, when the database is not in the newest form."""
+    found, expected = current(engine), newest()
+    if found == expected:
+        return
+    state = "is empty" if found is None else f"is in form {found}"
+    raise ConfigurationError(
+        f"database: expected form {expected}, {engine.url!r} {state}; run: waypass-server migrate --config FILE"
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config

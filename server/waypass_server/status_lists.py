@@ -1,0 +1,73 @@
+"""Status lists for those who fetch them over HTTP: Status List Tokens in CWT form, of the version that is current now.
+
+1. A token is of the newest version in the database, also while no broker is there: who fetches is never behind a gate
+2. it is signed when the first one asks for that version, and kept; it is signed anew at half its life
+3. its `ttl`, for which it may be kept by others, is `TTL` seconds
+4. a list of another network, or one without a first version yet, is not found (None)
+
+Any thread may ask.
+"""
+
+import threading
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from waypass_protocol.status import Snapshot, sign_snapshot
+from waypass_server.models.network import Network
+from waypass_server.models.status import ListVersion, StatusList
+from waypass_server.services import Services
+from waypass_server.status_storage import rebuild
+
+MEDIA_TYPE = "application/statuslist+cwt"
+LIFE = 24 * 3600
+TTL = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """A signed Status List Token. `etag` names these very bytes; `iat` in UNIX seconds."""
+
+    data: bytes
+    version: int
+    iat: int
+    etag: str
+
+
+class StatusListTokens:
+    """The tokens of one server's lists, under the module's rules."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._kept: dict[str, Token] = {}
+
+    def current(self, name: str) -> Token | None:
+        """The token of a list, by its name. Raises `DamagedStatus`."""
+        now = self._services.now()
+        query = (
+            select(StatusList, ListVersion)
+            .join(ListVersion, ListVersion.list_id == StatusList.id)
+            .join(Network, Network.id == StatusList.network_id)
+            .where(StatusList.name == name, Network.name == self._services.settings.network)
+        )
+        with self._services.database.reading() as session:
+            found = session.execute(query).one_or_none()
+            if found is None:
+                return None
+            row, current = found
+            kept = self._kept.get(name)
+            if kept is not None and kept.version == current.version and now < kept.iat + LIFE // 2:
+                return kept
+            # Read in the same transaction as the version, so that both are of one moment.
+            packed, _ = rebuild(session, row, current)
+        with self._lock:
+            kept = self._kept.get(name)
+            if kept is None or kept.version < current.version or now >= kept.iat + LIFE // 2:
+                kept = self._kept[name] = self._sign(row.uri, current.version, packed, now)
+            return kept
+
+    def _sign(self, uri: str, version: int, packed: bytes, now: int) -> Token:
+        snapshot = Snapshot(uri=uri, version=version, iat=now, exp=now + LIFE, ttl=TTL, packed=packed)
+        data = sign_snapshot(snapshot, self._services.status_signer)
+        return Token(data=data, version=version, iat=now, etag=f'"{version}-{now}"')

@@ -1,0 +1,397 @@
+"""The reader's link over real brokers: what it asks for, what it says, and what it does when the broker goes."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.brokers import BROKERS, BrokerKind, LocalBroker, mosquitto_program
+from tests.support.certificates import Authority, make_authority
+from tests.support.issuing import HOUR, NOW, URI, IssuedList, Issuer, make_issuer
+from tests.support.publishing import Publisher, wait_for
+
+from waypass_protocol import bits
+from waypass_protocol.assembly import StatusStore
+from waypass_protocol.messages import LaneState, LiveMessage, MinuteCounts, StateMessage
+from waypass_protocol.topics import Topics
+from waypass_reader.clock import ManualClock
+from waypass_reader.errors import ConfigurationError
+from waypass_reader.inbox import StatusInbox
+from waypass_reader.link import BrokerAddress, StatusLink
+from waypass_reader.log import RecordingLog
+from waypass_reader.store_files import DiskKeeper
+from waypass_server.broker.access import password_line
+from waypass_simulator.processes import Program, free_port, wait_for_port
+
+READER = "gate-1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Linked:
+    """A reader's inbox and link, with a clock that the test moves."""
+
+    store: StatusStore
+    link: StatusLink
+    inbox: StatusInbox
+    clock: ManualClock
+    log: RecordingLog
+
+    def version(self, uri: str = URI) -> int | None:
+        held = self.store.view.get(uri)
+        return held.version if held else None
+
+    def passing(self) -> bool:
+        """Time passes while something is waited for: the reader's own pauses are measured with this clock."""
+        self.clock.advance(0.02)
+        return True
+
+    def withdrawn(self, idx: int) -> bool:
+        return bits.status_at(self.store.view[URI].packed, idx) == bits.INVALID
+
+
+def make_linked(issuer: Issuer, folder: Path, port: int, *, now: int = NOW, synchronised: bool = True) -> Linked:
+    log, clock = RecordingLog(), ManualClock(now, synchronised=synchronised)
+    keeper = DiskKeeper(folder, log=log)
+    store = StatusStore(trust=issuer.trust, keeper=keeper, floors=keeper.floors)
+    inbox = StatusInbox(store=store, keeper=keeper, clock=clock, log=log)
+    inbox.restore()
+
+    def state() -> StateMessage:
+        return StateMessage(at=clock.now(), software="test", clock_trusted=True, lists=inbox.rows())
+
+    link = StatusLink(
+        address=BrokerAddress(host="127.0.0.1", port=port),
+        topics=Topics(issuer.network),
+        reader=READER,
+        inbox=inbox,
+        clock=clock,
+        log=log,
+        state=state,
+    )
+    return Linked(store=store, link=link, inbox=inbox, clock=clock, log=log)
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return make_issuer()
+
+
+@pytest.fixture
+def issued(issuer: Issuer) -> IssuedList:
+    return issuer.status_list()
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalBroker]:
+    kind: BrokerKind = request.param
+    with LocalBroker(kind, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as open_things:
+        yield open_things
+
+
+def connect(stack: ExitStack, issuer: Issuer, folder: Path, broker: LocalBroker, **how: int) -> Linked:
+    linked = make_linked(issuer, folder, broker.port, **how)  # type: ignore[arg-type]  # a bool is an int
+    linked.link.start()
+    stack.callback(linked.link.close)
+    return linked
+
+
+def publisher(stack: ExitStack, issuer: Issuer, broker: LocalBroker) -> Publisher:
+    return stack.enter_context(Publisher(issuer, broker.host, broker.port))
+
+
+def test_a_new_reader_rebuilds_the_present_from_what_is_retained(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    for idx in (7, 8):
+        server.change(issued, idx, iat=NOW)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.version() == 3, "version 3 in the reader's memory")
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == 3, "a state that says so")
+    wait_for(lambda: reader.store.view[URI].renewed == NOW, "the list is renewed by the head")
+    assert reader.withdrawn(7)
+    assert reader.inbox.reports() == {}
+
+
+def test_a_change_reaches_the_reader_and_its_state_says_so(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.version() == 1, "version 1")
+    for sequence, idx in enumerate(range(20, 25), start=2):
+        server.change(issued, idx, iat=NOW)
+        server.head(issued, sequence=sequence, iat=NOW)
+        wait_for(lambda: reader.version() == issued.version, "the change in memory")
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == issued.version, "the newest state")
+    assert all(reader.withdrawn(idx) for idx in range(20, 25))
+
+
+def test_a_snapshot_is_subscribed_only_while_it_is_needed(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.version() == 1, "version 1")
+    server.change(issued, 7, iat=NOW)
+    wait_for(lambda: reader.version() == 2, "version 2")
+    messages = tmp_path / "state" / "messages"
+    server.snapshot(issued)  # republished: nobody needs it
+    server.change(issued, 8, iat=NOW)
+    wait_for(lambda: reader.version() == 3, "version 3")
+    assert [path.name.partition("-")[2] for path in messages.glob("*.snapshot")] == ["1.snapshot"]
+
+
+def test_a_gap_is_closed_by_the_snapshot_after_a_moment(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.version() == 1, "version 1")
+    issued.change(7)  # its delta is never published
+    server.snapshot(issued)
+    server.change(issued, 8, iat=NOW)
+    server.head(issued, sequence=2, iat=NOW)
+    wait_for(lambda: reader.store.head is not None and reader.store.head.sequence == 2, "the head")
+    assert reader.version() == 1
+    wait_for(lambda: reader.passing() and reader.version() == 3, "snapshot 2 and delta 3")
+    assert reader.withdrawn(7)
+
+
+def test_the_broker_is_killed_and_the_reader_catches_up(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    with Publisher(issuer, broker.host, broker.port) as server:
+        server.snapshot(issued)
+        server.head(issued, sequence=1, iat=NOW)
+        reader = connect(stack, issuer, tmp_path / "state", broker)
+        wait_for(lambda: reader.version() == 1, "version 1")
+    broker.kill()
+    wait_for(lambda: not reader.link.connected, "the loss is noticed")
+    assert reader.version() == 1
+    broker.start()
+    server = publisher(stack, issuer, broker)  # the broker came back empty
+    server.snapshot(issued)
+    server.change(issued, 7, iat=NOW)
+    server.head(issued, sequence=2, iat=NOW)
+    wait_for(lambda: reader.version() == 2, "the change, after the reconnection")
+    wait_for(lambda: server.presence(READER) == "online", "presence is retained again")
+    lost = [event for event in reader.log.events if "lost" in event]
+    assert lost == ["the connection to the broker is lost; the gate decides by its policy"]
+
+
+def test_no_broker_at_start_is_said_once_and_tried_again(
+    stack: ExitStack, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    reader = make_linked(issuer, tmp_path / "state", free_port())
+    reader.link.start()
+    stack.callback(reader.link.close)
+    event = "the broker can't be reached; the gate decides by its policy"
+    wait_for(lambda: reader.log.events == [event], "one line about it")
+    assert not reader.link.connected
+
+
+def test_presence_is_online_then_offline_when_it_leaves(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    reader = make_linked(issuer, tmp_path / "state", broker.port)
+    reader.link.start()
+    wait_for(lambda: server.presence(READER) == "online", "online")
+    reader.link.close()
+    wait_for(lambda: server.presence(READER) == "offline", "offline")
+    late = publisher(stack, issuer, broker)
+    wait_for(lambda: late.presence(READER) == "offline", "the last word is retained")
+
+
+def test_live_and_counts_are_heard_and_counts_wait_for_a_connection(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    reader = make_linked(issuer, tmp_path / "state", broker.port)
+    minute = MinuteCounts(start=NOW, outcomes={"open": 3})
+    live = LiveMessage(lane="north", state=LaneState.IDLE, outcome=None, reason=None, aspect=None)
+    reader.link.say_live(live)  # nobody is there: gone
+    reader.link.say_counts([minute])
+    reader.link.start()
+    stack.callback(reader.link.close)
+    wait_for(lambda: server.heard(READER, "counts") == [minute], "the counts that waited")
+    assert server.heard(READER, "live") == []
+    reader.link.say_live(live)
+    wait_for(lambda: server.heard(READER, "live") == [live], "live")
+
+
+def test_a_lane_that_fails_is_in_the_state_and_people_who_come_are_not(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: len(server.heard(READER, "state")) == 1, "the state at the connection")
+
+    def say(state: LaneState) -> None:
+        reader.clock.advance(1.0)
+        reader.link.say_live(LiveMessage(lane="north", state=state, outcome=None, reason=None, aspect=None))
+
+    for state in (LaneState.OPEN, LaneState.IDLE, LaneState.WAIT, LaneState.IDLE):
+        say(state)
+    wait_for(lambda: len(server.heard(READER, "live")) == 4, "four times live")
+    say(LaneState.OUT_OF_ORDER)
+    wait_for(lambda: len(server.heard(READER, "state")) == 2, "the state after the failure")
+    say(LaneState.IDLE)
+    wait_for(lambda: len(server.heard(READER, "state")) == 3, "the state after the repair")
+
+
+def test_everything_is_asked_for_again_when_the_clock_is_right(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    """A board without a battery starts in the past; the status messages are then from the future."""
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker, now=NOW - 10 * HOUR, synchronised=False)
+    wait_for(lambda: "from-the-future" in reader.inbox.reports(), "the head is refused")
+    assert not reader.store.clock_trusted(NOW - 10 * HOUR, synchronised=True)
+    reader.clock.step(NOW)
+    wait_for(lambda: reader.version() == 1, "all again, and taken now")
+
+
+def test_a_clock_before_every_key_is_no_dead_end(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker, now=1000, synchronised=False)
+    wait_for(lambda: "unknown-key" in reader.inbox.reports(), "the head is refused")
+    reader.clock.step(NOW)
+    wait_for(lambda: reader.version() == 1, "all again, and taken now")
+
+
+def test_forged_and_misplaced_messages_change_nothing(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.version() == 1, "version 1")
+    forged = make_issuer(number=9).status_list()
+    other = issuer.status_list("wp:18")
+    server.publish(server.topics.delta("17", 2), forged.change(5))
+    server.publish(server.topics.delta("17", 3), other.change(5))
+    server.publish(server.topics.delta("17", 4), b"\xff" * 100)
+    server.publish(f"{server.topics.root}/status/17/delta/99", b"x")
+    server.publish(server.topics.delta("17", 5), b"", retain=False)
+    expected = {"unknown-key": 1, "wrong-place": 2, "malformed": 1}
+    wait_for(lambda: reader.inbox.reports() == expected, f"{expected}")
+    assert reader.version() == 1
+    server.change(issued, 7, iat=NOW)
+    wait_for(lambda: reader.version() == 2, "the genuine change goes on")
+
+
+def test_no_message_of_a_reader_holds_a_key_or_an_index(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == 1, "a state")
+    kids = [kid.hex().encode() for kid in issuer.trust.keys]
+    for topic, data in server.raw():
+        assert topic.startswith(f"{server.topics.root}/reader/{READER}/")
+        assert not any(kid in data for kid in kids)
+
+
+def link_to(linked: Linked, issuer: Issuer, address: BrokerAddress) -> StatusLink:
+    """A link of the same reader to another address."""
+    return StatusLink(
+        address=address,
+        topics=Topics(issuer.network),
+        reader=READER,
+        inbox=linked.inbox,
+        clock=linked.clock,
+        log=linked.log,
+        state=lambda: StateMessage(at=0, software="", clock_trusted=False),
+    )
+
+
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_a_reader_logs_in_with_the_password_of_its_file(
+    stack: ExitStack, issuer: Issuer, tmp_path: Path, password: str
+) -> None:
+    logins = tmp_path / "passwords"
+    lines = [password_line("server", "x"), password_line(READER, "right")]
+    logins.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    broker = stack.enter_context(LocalBroker(BrokerKind.EMBEDDED, tmp_path, passwords=logins))
+    (tmp_path / "secret").write_text(f"{password}\n", encoding="utf-8")
+    linked = make_linked(issuer, tmp_path / "state", broker.port)
+    where = BrokerAddress(host=broker.host, port=broker.port, username=READER, password_file=tmp_path / "secret")
+    link = link_to(linked, issuer, where)
+    link.start()
+    stack.callback(link.close)
+    expected = "connected" if password == "right" else "the broker refused this reader"
+    wait_for(lambda: expected in linked.log.events, expected)
+    assert link.connected is (password == "right")
+
+
+@pytest.mark.mosquitto
+@pytest.mark.skipif(mosquitto_program() is None, reason="the mosquitto program is not installed")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_connects_to_a_broker_that_the_ca_vouches_for_and_to_no_other(
+    stack: ExitStack, issuer: Issuer, tmp_path: Path, trusted: bool
+) -> None:
+    ours, theirs = make_authority(tmp_path / "ours"), make_authority(tmp_path / "theirs")
+    port = start_tls_broker(stack, ours, tmp_path)
+    linked = make_linked(issuer, tmp_path / "state", port)
+    link = link_to(linked, issuer, BrokerAddress(host="localhost", port=port, ca=(ours if trusted else theirs).ca))
+    link.start()
+    stack.callback(link.close)
+    expected = "connected" if trusted else "the broker can't be reached; the gate decides by its policy"
+    wait_for(lambda: expected in linked.log.events, expected)
+    assert link.connected is trusted
+
+
+def start_tls_broker(stack: ExitStack, authority: Authority, folder: Path) -> int:
+    """Mosquitto with TLS; its port."""
+    port = free_port()
+    settings = folder / "tls.conf"
+    settings.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        f"certfile {authority.certificate}\nkeyfile {authority.key}\n"
+        "user root\n",  # started as root it would become somebody who may not read these files
+        encoding="utf-8",
+    )
+    program = stack.enter_context(Program([str(mosquitto_program()), "-c", settings]))
+    wait_for_port("127.0.0.1", port, timeout=20.0, program=program)
+    return port
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "message"),
+    [
+        ("no password file", {"username": "gate-1", "password_file": Path("none")}, "password_file none can't be read"),
+        ("no certificates", {"ca": Path("none.pem")}, "broker: its TLS files can't be used"),
+    ],
+)
+def test_files_of_no_use_are_named_at_start(
+    issuer: Issuer, tmp_path: Path, name: str, address: dict[str, object], message: str
+) -> None:
+    linked = make_linked(issuer, tmp_path / "state", 1)
+    with pytest.raises(ConfigurationError, match=message):
+        link_to(linked, issuer, BrokerAddress(host="127.0.0.1", port=1, **address))  # type: ignore[arg-type]  # by name

@@ -1,0 +1,128 @@
+"""The turnstile on gpiozero's mock pins, and its double."""
+
+import importlib.util
+import threading
+import time
+from collections.abc import Callable
+
+import gpiozero
+import pytest
+from gpiozero.pins.mock import MockFactory
+
+from waypass_reader.errors import MissingLibrary
+from waypass_reader.turnstile import (
+    GpioTurnstile,
+    Pins,
+    RecordingTurnstile,
+    Turnstile,
+    TurnstileError,
+    Wiring,
+    make_pin_factory,
+)
+
+WIRING = Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=0.01)
+
+
+def wait_for(true: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Until it is true, or the deadline has passed."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.005)
+
+
+def states(factory: MockFactory) -> tuple[int, int, int]:
+    """The levels of relay, go and wait."""
+    return tuple(factory.pin(number).state for number in (17, 27, 22))
+
+
+def pulses(factory: MockFactory) -> list[bool]:
+    """What the relay's pin went through since it was an output."""
+    return [bool(state.state) for state in factory.pin(17).states]
+
+
+def test_open_gives_the_relay_one_pulse_and_lights_go() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    turnstile.open()
+    turnstile.open()
+    wait_for(lambda: pulses(factory) == [False, True, False])
+    assert pulses(factory) == [False, True, False]
+    assert states(factory) == (0, 1, 0)
+
+
+def test_wait_lights_the_other_lamp_and_moves_nothing() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    turnstile.wait()
+    assert states(factory) == (0, 0, 1)
+    assert pulses(factory) == [False]
+    turnstile.idle()
+    assert states(factory) == (0, 0, 0)
+
+
+def test_go_and_wait_are_never_lit_together() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    for act in (turnstile.wait, turnstile.open, turnstile.wait, turnstile.idle):
+        act()
+        assert states(factory)[1:] != (1, 1)
+
+
+def test_close_turns_everything_off_and_gives_the_pins_back() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    turnstile.wait()
+    turnstile.close()
+    GpioTurnstile(WIRING, factory=factory).idle()
+
+
+def test_a_closed_turnstile_fails_as_its_own_error() -> None:
+    turnstile = GpioTurnstile(WIRING, factory=MockFactory())
+    turnstile.close()
+    with pytest.raises(TurnstileError, match="turnstile: "):
+        turnstile.open()
+
+
+def test_a_pin_in_use_is_named_and_the_others_are_given_back() -> None:
+    factory = MockFactory()
+    first = GpioTurnstile(WIRING, factory=factory)
+    other = Wiring(relay=5, lamp_go=6, lamp_wait=22)
+    with pytest.raises(TurnstileError, match="turnstile: pin 22 can't be used"):
+        GpioTurnstile(other, factory=factory)
+    GpioTurnstile(Wiring(relay=5, lamp_go=6, lamp_wait=7), factory=factory)
+    first.close()
+    GpioTurnstile(other, factory=factory)
+
+
+def test_mock_pins_come_only_when_asked_for_and_no_global_factory_is_made() -> None:
+    before = gpiozero.Device.pin_factory
+    GpioTurnstile(WIRING, factory=make_pin_factory(Pins.MOCK)).idle()
+    assert gpiozero.Device.pin_factory is before
+
+
+def test_a_board_that_is_not_there_is_an_error_and_no_mock() -> None:
+    if importlib.util.find_spec("lgpio") is not None:
+        pytest.skip("lgpio is installed here: this may be a Raspberry Pi")
+    with pytest.raises(MissingLibrary, match="apt-get install python3-lgpio"):
+        make_pin_factory(Pins.GPIO)
+
+
+def test_a_relay_that_could_not_be_let_go_is_told() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    turnstile.open()
+    wait_for(lambda: pulses(factory) == [False, True, False])
+    factory.pin(17).function = "input"  # somebody else took the pin: it can't be driven any more
+    with pytest.raises(TurnstileError, match="turnstile: "):
+        turnstile.idle()
+
+
+def test_the_double_remembers() -> None:
+    double = RecordingTurnstile()
+    turnstile: Turnstile = double
+    turnstile.open()
+    turnstile.wait()
+    turnstile.idle()
+    turnstile.close()
+    assert (double.told, double.opened) == (["open", "wait", "idle", "close"], 1)

@@ -1,0 +1,237 @@
+"""Facts: certificates that wallets hand in, and what staff record. Yellow at most."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.server.evidence import forge
+from tests.support.office import CHECKED, DAY, GREEN, HOSPITAL, HOUR, NOW, RIDE, Office, open_office
+
+from waypass_server.errors import ConfigurationError
+from waypass_server.evidence import SignerSet
+from waypass_server.signer_folder import read_signers
+
+ADMITTED = GREEN | {CHECKED: "green"}
+SAMPLED = int(datetime(2027, 1, 15, 2, tzinfo=UTC).timestamp())
+LONG = {4: NOW + 300 * DAY}
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """A server that knows the forge's signer."""
+    with closing(open_office(tmp_path, signers=SignerSet.of([forge.good_signer()]))) as opened:
+        yield opened
+
+
+def certificate(*, long: bool = True, **groups: object) -> str:
+    return forge.text(forge.claims(LONG if long else None, **groups))
+
+
+def sample(**changes: object) -> dict[str, object]:
+    return {**forge.TEST_ENTRY, **changes}
+
+
+
+
+
+def hand_in(office: Office, person: str, text: str) -> Any:
+    return office.do(person, "POST", "/me/evidence", text=text)
+
+
+def test_a_negative_test_admits_for_72_hours_from_the_sample(office: Office) -> None:
+    person = office.person()
+    assert office.aspects(person) == GREEN
+    fact = hand_in(office, person, certificate(t=[sample()]))
+    assert (fact["kind"], fact["weight"], fact["source"]) == ("test", "admits", "XW")
+    assert (fact["valid_from"], fact["valid_until"]) == (SAMPLED, SAMPLED + 72 * HOUR)
+    assert office.aspects(person) == ADMITTED
+    office.later(SAMPLED + 72 * HOUR - NOW - 1)
+    assert office.aspects(person) == ADMITTED
+    office.later(1)
+    assert office.aspects(person) == GREEN
+
+
+def test_not_longer_than_the_certificate_itself(office: Office) -> None:
+    fact = hand_in(office, office.person(), certificate(long=False, t=[sample()]))
+    assert fact["valid_until"] == NOW + DAY
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "weight", "aspect"),
+    [
+        ("negative test", {"t": [sample()]}, "admits", "green"),
+        ("positive test", {"t": [sample(tr="260373001")]}, "yellow", "yellow"),
+        ("another result", {"t": [sample(tr="419984006")]}, "none", "yellow"),
+        ("another disease", {"t": [sample(tg="6142004")]}, "none", "yellow"),
+        ("complete vaccination", {"v": [dict(forge.VACCINATION_ENTRY)]}, "admits", "green"),
+        ("incomplete vaccination", {"v": [{**forge.VACCINATION_ENTRY, "dn": 1}]}, "none", "yellow"),
+        ("booster", {"v": [{**forge.VACCINATION_ENTRY, "dn": 3}]}, "admits", "green"),
+        ("recovery", {"r": [dict(forge.RECOVERY_ENTRY)]}, "admits", "green"),
+    ],
+)
+def test_what_a_certificate_does(
+    office: Office, name: str, groups: dict[str, object], weight: str, aspect: str
+) -> None:
+    person = office.person()
+    fact = hand_in(office, person, certificate(**groups))
+    assert fact["weight"] == weight
+    assert office.aspects(person)[CHECKED] == aspect
+
+
+def test_a_recovery_counts_within_its_own_dates(office: Office) -> None:
+    fact = hand_in(office, office.person(), certificate(r=[{**forge.RECOVERY_ENTRY, "df": "2027-01-20"}]))
+    assert fact["valid_from"] == datetime(2027, 1, 20, tzinfo=UTC).timestamp()
+    assert fact["valid_until"] == datetime(2027, 6, 2, tzinfo=UTC).timestamp()
+    assert office.aspects("p-1") == GREEN
+    office.later(5 * DAY)
+    assert office.aspects("p-1") == ADMITTED
+
+
+def test_a_positive_test_makes_yellow_everywhere_and_never_red(office: Office) -> None:
+    person = office.person()
+    hand_in(office, person, certificate(t=[sample(tr="260373001")]))
+    assert office.aspects(person) == GREEN | {RIDE: "yellow", HOSPITAL: "yellow"}
+
+
+def test_the_same_certificate_is_one_fact(office: Office) -> None:
+    person = office.person()
+    text = certificate()
+    first = office.call(person, "POST", "/me/evidence", text=text)
+    again = office.call(person, "POST", "/me/evidence", text=certificate())
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+
+
+def test_a_certificate_serves_one_person(office: Office) -> None:
+    hand_in(office, office.person("p-1"), certificate())
+    answer = office.call(office.person("p-2"), "POST", "/me/evidence", text=certificate())
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:conflict")
+    assert answer.json()["detail"] == "certificate: expected one that nobody else handed in; the desk can help"
+
+
+def test_a_withdrawn_certificate_stays_withdrawn(office: Office) -> None:
+    person = office.person()
+    fact = hand_in(office, person, certificate())
+    office.do("desk", "POST", f"/facts/{fact['id']}/withdraw")
+    assert office.aspects(person) == GREEN
+    assert office.call(person, "POST", "/me/evidence", text=certificate()).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("no certificate", "HELLO", "not-hcert"),
+        ("empty", "", "not-hcert"),
+        ("cut", certificate()[:-20], "compression"),
+        ("somebody else's key", forge.text(forge.claims(), key=forge.OTHER_KEY), "bad-signature"),
+        ("unknown signer", forge.text(forge.claims(), der=b"another"), "unknown-signer"),
+        ("expired", forge.text(forge.claims({4: NOW - 1})), "expired"),
+        ("not yet", forge.text(forge.claims({6: NOW + 60})), "not-yet-valid"),
+        ("no group", forge.text(forge.claims(t=[])), "claims"),
+    ],
+)
+def test_what_is_no_certificate(office: Office, name: str, text: str, reason: str) -> None:
+    person = office.person()
+    answer = office.call(person, "POST", "/me/evidence", text=text)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:waypass:problem:evidence-refused")
+    assert answer.json()["detail"].startswith(f"{reason}: ")
+    assert office.do(person, "GET", "/me")["facts"] == []
+
+
+def test_no_name_is_kept(office: Office) -> None:
+    hand_in(office, office.person(), certificate())
+    office.services.database.close()
+    stored = b"".join(file.read_bytes() for file in office.folder.glob("waypass.db*"))
+    for personal in (b"Wandel", b"WANDEL", b"1980-02-03", b"F0F0F0F0F0F0F0F0"):
+        assert personal not in stored
+
+
+def report(person: str, /, **changes: Any) -> dict[str, Any]:
+    form = {
+        "person": person,
+        "kind": "exposure",
+        "source": "Health office",
+        "reason": "You sat near somebody who was ill.",
+        "yellow": True,
+        "valid_until": NOW + 7 * DAY,
+    }
+    return form | changes
+
+
+def test_an_exposure_notice_makes_yellow_until_its_end(office: Office) -> None:
+    person = office.person()
+    fact = office.do("desk", "POST", "/facts", **report(person, scopes=[RIDE]))
+    assert office.aspects(person) == GREEN | {RIDE: "yellow"}
+    (cause,) = office.do(person, "GET", "/me")["scopes"][0]["why"]
+    assert (cause["kind"], cause["id"], cause["source"]) == ("fact", fact["id"], "Health office")
+    office.later()
+    assert [notice.kind for notice in office.outbox.sent.values()] == ["fact"]
+    office.later(7 * DAY)
+    assert office.aspects(person) == GREEN
+
+
+def test_a_fact_to_come(office: Office) -> None:
+    person = office.person()
+    office.do("desk", "POST", "/facts", **report(person, valid_from=NOW + DAY))
+    assert office.aspects(person) == GREEN
+    office.later(DAY)
+    assert office.aspects(person)[RIDE] == "yellow"
+
+
+def test_a_survey_answer_that_does_nothing(office: Office) -> None:
+    person = office.person()
+    office.do("desk", "POST", "/facts", **report(person, kind="survey", yellow=False))
+    assert office.aspects(person) == GREEN
+
+
+def test_withdrawn_it_counts_no_more(office: Office) -> None:
+    person = office.person()
+    fact = office.do("desk", "POST", "/facts", **report(person))["id"]
+    withdrawn = office.do("reviewer", "POST", f"/facts/{fact}/withdraw")
+    assert office.aspects(person) == GREEN
+    office.clock.advance(5)
+    assert office.do("desk", "POST", f"/facts/{fact}/withdraw") == withdrawn
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "status", "message"),
+    [
+        ("longer than 14 days", {"valid_until": NOW + 14 * DAY + 1}, 422, "valid_until: expected an end to come"),
+        ("over already", {"valid_from": NOW - 1, "valid_until": NOW}, 422, "valid_until: expected an end to come"),
+        ("no end", {"valid_until": None}, 422, "valid_until: "),
+        ("unknown scope", {"scopes": [99]}, 422, "scopes: expected scopes among"),
+        ("another kind", {"kind": "rating"}, 422, "kind: "),
+        ("red", {"aspect": "red"}, 422, "aspect: no such field"),
+        ("unknown person", {"person": "p-77"}, 404, "person: expected a reference that is known"),
+    ],
+)
+def test_what_is_no_fact(office: Office, name: str, changes: dict[str, Any], status: int, message: str) -> None:
+    answer = office.call("desk", "POST", "/facts", **report(office.person(), **changes))
+    assert (answer.status_code, answer.json()["detail"][: len(message)]) == (status, message)
+
+
+def test_signers_are_read_from_a_folder(tmp_path: Path) -> None:
+    der = forge.good_signer()
+    pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
+    (tmp_path / "one.der").write_bytes(der)
+    (tmp_path / "two.PEM").write_bytes(pem + forge_other_pem())
+    (tmp_path / "README").write_text("not a certificate", encoding="utf-8")
+    assert sum(len(ders) for ders in read_signers(tmp_path).by_kid.values()) == 2
+    assert read_signers(None).by_kid == {}
+
+
+def forge_other_pem() -> bytes:
+    return x509.load_der_x509_certificate(forge.signer(forge.OTHER_KEY)).public_bytes(Encoding.PEM)
+
+
+def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
+    (tmp_path / "broken.der").write_bytes(b"\x30\x03abc")
+    with pytest.raises(ConfigurationError, match=r"evidence_signers: expected a certificate \(DER or PEM\) in .*broken"):
+        read_signers(tmp_path)
+    with pytest.raises(ConfigurationError, match="evidence_signers: expected a folder of certificates at"):
+        read_signers(tmp_path / "absent")

@@ -1,0 +1,89 @@
+"""Migrations: they make exactly the tables that the code works with, on both databases."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Index, Table, inspect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from waypass_server import migrations
+from waypass_server.database import Database
+from waypass_server.errors import ConfigurationError
+from waypass_server.models import Base
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(f"sqlite:///{tmp_path / 'waypass.db'}")
+
+
+def test_the_migrations_make_what_the_models_say(database: Database) -> None:
+    assert migrations.upgrade(database.engine) == (None, migrations.newest())
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_again_changes_nothing(database: Database) -> None:
+    migrations.upgrade(database.engine)
+    assert migrations.upgrade(database.engine) == (migrations.newest(), migrations.newest())
+
+
+def test_an_empty_database_is_refused_and_the_command_named(database: Database) -> None:
+    with pytest.raises(ConfigurationError, match=r"is empty; run: waypass-server migrate --config FILE"):
+        migrations.check(database.engine)
+    assert inspect(database.engine).get_table_names() == []
+
+
+def test_a_database_in_another_form_is_refused(database: Database) -> None:
+    migrations.upgrade(database.engine)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(ConfigurationError, match=r"expected form 0001, .* is in form 0000; run: waypass-server migrate"):
+        migrations.check(database.engine)
+
+
+def test_a_migrated_database_is_accepted(database: Database) -> None:
+    migrations.upgrade(database.engine)
+    migrations.check(database.engine)
+
+
+def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
+    missing = Database(f"sqlite:///{tmp_path / 'no' / 'folder' / 'waypass.db'}")
+    with pytest.raises(ConfigurationError, match="cannot be opened: unable to open database file"):
+        migrations.check(missing.engine)
+
+
+@pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)
+def test_postgresql_has_a_word_for_everything(table: Table) -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the library's own constructor
+    statement = str(CreateTable(table).compile(dialect=dialect))
+    if table.c.get("id") is not None:
+        assert "id BIGSERIAL NOT NULL" in statement
+    for index in table.indexes:
+        assert isinstance(index, Index)
+        assert str(CreateIndex(index).compile(dialect=dialect)).startswith("CREATE")
+
+
+@pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)
+def test_every_name_fits_into_63_characters(table: Table) -> None:
+    """PostgreSQL cuts longer ones."""
+    names = [table.name, *(constraint.name for constraint in table.constraints), *(one.name for one in table.indexes)]
+    assert [name for name in names if name is not None and len(str(name)) > 63] == []
+
+
+def test_no_column_for_what_is_not_kept() -> None:
+    """Names, scores, places and trips of people: a column for any of these is a defect."""
+    kept_elsewhere = {"networks", "scopes", "authorities", "staff", "status_lists"}
+    words = ("name", "score", "rank", "points", "rating", "latitude", "longitude", "place", "station", "trip", "face")
+    columns = [
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.sorted_tables
+        if table.name not in kept_elsewhere
+        for column in table.columns
+        if any(word in column.name.split("_") for word in words)
+    ]
+    assert columns == []

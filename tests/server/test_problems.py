@@ -1,0 +1,128 @@
+"""Refusals are problem details, whatever comes in; and nothing that comes in makes the server fail."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.office import Office, basis_form
+
+from waypass_server.refusals import Problem
+
+POSTS = [
+    ("proposer", "/entries"),
+    ("proposer", "/bases"),
+    ("desk", "/people"),
+    ("desk", "/desk-codes"),
+    ("desk", "/facts"),
+    ("ops", "/withdrawals"),
+    ("reviewer", "/exemptions"),
+    ("reviewer", "/standing"),
+    ("reviewer", "/objections/1/decide"),
+    ("p-1", "/me/evidence"),
+    ("p-1", "/me/entries/1/objection"),
+    (None, "/enrol"),
+]
+
+BODIES = [
+    ("nothing", b""),
+    ("no JSON", b"{"),
+    ("a list", b"[]"),
+    ("a number", b"1"),
+    ("null", b"null"),
+    ("deep", b"[" * 100_000),
+    ("bytes", b"\xff\xfe"),
+    ("half a character", b'{"person": "\\ud800", "reason": "\\ud800", "reference": "\\ud800", "code": "\\ud800"}'),
+    ("zero bytes", b'{"person": "p\\u0000", "reason": "a\\u0000b", "reference": "p\\u0000", "text": "HC1:\\u0000"}'),
+    ("huge numbers", b'{"basis": 1e400, "ends_at": 99999999999999999999999, "valid_until": 1e999}'),
+    ("a long text", b'{"text": "' + b"A" * 50_000 + b'", "code": "' + b"A" * 50_000 + b'"}'),
+]
+
+
+@pytest.mark.parametrize(("name", "body"), BODIES)
+def test_no_body_makes_it_fail(office: Office, name: str, body: bytes) -> None:
+    office.person("p-1")
+    tokens = office.tokens | office.wallets
+    for who, path in POSTS:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {tokens[who]}"} if who else {})
+        answer = office.send("POST", f"/api/v1{path}", headers=headers, content=body)
+        assert answer.status_code in (400, 403, 404, 422), (path, answer.status_code, answer.text[:200])
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == answer.status_code
+        assert problem["type"].startswith("urn:waypass:problem:")
+        assert problem["title"]
+        assert problem["detail"]
+        assert len(answer.text) < 2000, "what came in is not sent back"
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "in pieces"])
+def test_a_body_that_is_too_large(office: Office, announced: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(300):
+            yield b" " * 1024
+
+    content = b" " * (300 << 10) if announced else pieces()
+    answer = office.send("POST", "/api/v1/enrol", headers={"Content-Type": "application/json"}, content=content)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:waypass:problem:too-large")
+    assert answer.json()["detail"] == "body: expected at most 262144 bytes, got more"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(field=st.sampled_from(sorted(basis_form())), value=JSON)
+def test_no_value_of_a_field_makes_it_fail(office: Office, field: str, value: object) -> None:
+    answer = office.call("proposer", "POST", "/bases", **(basis_form() | {field: value}))
+    assert answer.status_code in (201, 403, 404, 422)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/", 404),
+        ("DELETE", "/api/v1/me", 405),
+        ("GET", "/api/v1/entries/0", 422),
+        ("GET", "/api/v1/entries/99999999999999999999", 422),
+        ("GET", "/api/v1/entries/one", 422),
+        ("GET", "/api/v1/entries?state=proposed&after=-1", 422),
+        ("GET", "/api/v1/entries?state=gone", 422),
+        ("GET", "/api/v1/events?after=99999999999999999999", 422),
+    ],
+)
+def test_addresses(office: Office, method: str, path: str, status: int) -> None:
+    headers = {"Authorization": f"Bearer {office.tokens['ops']}"}
+    answer = office.send(method, path, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+def test_a_fault_of_the_server_shows_nothing_of_it(office: Office) -> None:
+    office.services.database.close()
+    for file in office.folder.glob("waypass.db*"):
+        file.unlink()
+    answer = office.call(None, "GET", "/network")
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "type": "urn:waypass:problem:internal",
+        "title": "The server failed",
+        "status": 500,
+        "detail": "The failure was logged; trying again may help.",
+    }
+
+
+def test_names_of_problems_are_distinct() -> None:
+    def below(kind: type[Problem]) -> list[type[Problem]]:
+        return [kind, *(one for child in kind.__subclasses__() for one in below(child))]
+
+    kinds = below(Problem)
+    named = [kind for kind in kinds if "name" in vars(kind)]
+    assert len({kind.name for kind in named}) == len(named)
+    assert len({kind.title for kind in named}) == len(named)

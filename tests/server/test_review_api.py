@@ -1,0 +1,213 @@
+"""Objections and exemptions: who is heard, by whom, and what happens when nobody decides."""
+
+import pytest
+from tests.support.office import DAY, DEADLINE, GREEN, HOUR, NOTICE, NOW, RIDE, Office, entry_form
+
+RED_RIDE = GREEN | {RIDE: "red"}
+
+
+def announced(office: Office) -> tuple[str, int]:
+    """A person whose entry was announced just now."""
+    person = office.person()
+    entry = office.entry(person, office.basis())
+    office.do("approver", "POST", f"/entries/{entry}/approve")
+    office.later()
+    return person, entry
+
+
+def test_within_the_notice_period_it_suspends(office: Office) -> None:
+    person, entry = announced(office)
+    office.later(NOTICE - 1)
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="It was my sister.")
+    assert (objection["suspends"], objection["decide_by"]) == (True, NOW + NOTICE - 1 + DEADLINE)
+    assert office.entry_state(entry) == ("suspended", None)
+    office.later(5 * DAY)
+    assert office.aspects(person) == GREEN
+
+
+def test_later_it_does_not(office: Office) -> None:
+    person = office.person()
+    entry = office.entry_in_effect(person, office.basis())
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="It was my sister.")
+    assert (objection["suspends"], objection["state"]) == (False, "open")
+    assert office.aspects(person) == RED_RIDE
+
+
+def test_nor_when_the_scheduler_is_late(office: Office) -> None:
+    person, entry = announced(office)
+    office.clock.advance(NOTICE)
+    assert not office.do(person, "POST", f"/me/entries/{entry}/objection", text="Late.")["suspends"]
+    assert office.aspects(person) == RED_RIDE
+
+
+@pytest.mark.parametrize("in_effect", [False, True], ids=["announced", "in effect"])
+def test_upheld(office: Office, in_effect: bool) -> None:
+    person, entry = announced(office)
+    office.later(NOTICE if in_effect else 0)
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    office.later(DAY)
+    decided = office.do("reviewer", "POST", f"/objections/{objection}/decide", lift=False, answer="The test was repeated.")
+    assert (decided["state"], decided["answer"]) == ("upheld", "The test was repeated.")
+    office.later()
+    assert office.entry_state(entry) == ("in-effect", None)
+    assert office.aspects(person) == RED_RIDE
+    (seen,) = office.do(person, "GET", "/me")["entries"][0]["objections"]
+    assert seen == decided
+
+
+def test_upheld_before_the_period_was_over_waits_for_its_end(office: Office) -> None:
+    person, entry = announced(office)
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    office.do("reviewer", "POST", f"/objections/{objection}/decide", lift=False, answer="It stands.")
+    assert office.entry_state(entry) == ("notified", None)
+    office.later(NOTICE - 1)
+    assert office.aspects(person) == GREEN
+    office.later(1)
+    assert office.aspects(person) == RED_RIDE
+
+
+def test_lifted(office: Office) -> None:
+    person = office.person()
+    entry = office.entry_in_effect(person, office.basis())
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    office.do("reviewer", "POST", f"/objections/{objection}/decide", lift=True, answer="You are right.")
+    assert office.entry_state(entry) == ("ended", "lifted")
+    assert office.aspects(person) == GREEN
+    office.later()
+    kinds = [notice["kind"] for notice in office.do(person, "GET", "/me/notices")]
+    assert kinds == ["entry", "entry-ended", "objection-decided"]
+
+
+@pytest.mark.parametrize("in_effect", [False, True], ids=["announced", "in effect"])
+def test_not_decided_in_time_the_entry_lapses(office: Office, in_effect: bool) -> None:
+    person, entry = announced(office)
+    office.later(NOTICE if in_effect else 0)
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    office.clock.advance(DEADLINE)
+    assert office.aspects(person) == GREEN, "by the clock, before the scheduler has looked"
+    late = office.call("reviewer", "POST", f"/objections/{objection}/decide", lift=False, answer="Sorry, late.")
+    assert (late.status_code, late.json()["detail"]) == (
+        409,
+        "decide: expected a decision before the deadline; the entry lapses",
+    )
+    office.later()
+    assert office.entry_state(entry) == ("ended", "lapsed")
+    assert office.do(person, "GET", "/me")["entries"][0]["objections"][0]["state"] == "lapsed"
+
+
+@pytest.mark.parametrize(
+    ("who", "message"),
+    [
+        ("proposer", "expected another person than the one who proposed the entry"),
+        ("approver", "expected another person than the one who approved the entry"),
+        ("health-reviewer", "expected a reviewer who does not work for the entry's authority"),
+    ],
+)
+def test_nobody_judges_their_own_entry(office: Office, who: str, message: str) -> None:
+    person, basis = office.person(), office.basis()
+    proposer = "everything" if who == "proposer" else "proposer"
+    approver = "everything" if who == "approver" else "approver"
+    entry = office.do(proposer, "POST", "/entries", **entry_form(person, basis))["id"]
+    office.do(approver, "POST", f"/entries/{entry}/approve")
+    office.later()
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    judge = "health-reviewer" if who == "health-reviewer" else "everything"
+    answer = office.call(judge, "POST", f"/objections/{objection}/decide", lift=False, answer="It stands.")
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:waypass:problem:same-person")
+    assert answer.json()["detail"] == f"decide: {message}"
+    assert office.entry_state(entry) == ("suspended", None)
+
+
+def test_one_at_a_time_and_again_after_a_decision(office: Office) -> None:
+    person, entry = announced(office)
+    first = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    again = office.call(person, "POST", f"/me/entries/{entry}/objection", text="No!")
+    assert (again.status_code, again.json()["type"]) == (409, "urn:waypass:problem:conflict")
+    office.do("reviewer", "POST", f"/objections/{first}/decide", lift=False, answer="It stands.")
+    decided = office.call("reviewer", "POST", f"/objections/{first}/decide", lift=True, answer="Or not.")
+    assert decided.json()["detail"] == "decide: expected an objection that is open, this one is upheld"
+    assert office.do(person, "POST", f"/me/entries/{entry}/objection", text="New papers.")["id"] != first
+
+
+def test_only_ones_own_entries_and_only_once_announced(office: Office) -> None:
+    person, entry = announced(office)
+    office.person("p-2")
+    proposal = office.entry("p-2", office.basis())
+    for who, number in (("p-2", entry), (person, proposal), ("p-2", proposal), ("p-2", 77)):
+        answer = office.call(who, "POST", f"/me/entries/{number}/objection", text="No.")
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == f"entry: expected one of your own entries, got {number}"
+
+
+def test_an_ended_entry_needs_no_objection(office: Office) -> None:
+    person, entry = announced(office)
+    objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
+    office.do("proposer", "POST", f"/entries/{entry}/withdraw")
+    assert office.do("reviewer", "GET", "/objections") == []
+    answer = office.call("reviewer", "POST", f"/objections/{objection}/decide", lift=True, answer="Yes.")
+    assert answer.json()["detail"] == "decide: expected an objection that is open, this one is moot"
+    assert office.call(person, "POST", f"/me/entries/{entry}/objection", text="No.").status_code == 409
+
+
+def test_the_most_urgent_first(office: Office) -> None:
+    made = []
+    for reference, deadline in (("p-1", 3 * DAY), ("p-2", DAY), ("p-3", 2 * DAY)):
+        person = office.person(reference)
+        entry = office.entry_in_effect(person, office.basis(objection_deadline=deadline))
+        made.append(office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"])
+    waiting = [one["id"] for one in office.do("reviewer", "GET", "/objections")]
+    assert waiting == [made[1], made[2], made[0]]
+
+
+def test_an_exemption_outranks_red_and_ends(office: Office) -> None:
+    person = office.person()
+    office.entry_in_effect(person, office.basis())
+    now = int(office.clock.now())
+    made = office.do("reviewer", "POST", "/exemptions", person=person, reason="Operation", ends_at=now + 72 * HOUR)
+    everywhere = {scope: aspect and "green" for scope, aspect in GREEN.items()}
+    assert office.aspects(person) == everywhere
+    why = office.do(person, "GET", "/me")["scopes"][0]["why"]
+    assert [cause["kind"] for cause in why] == ["exemption", "entry"]
+    office.later(72 * HOUR - 1)
+    assert office.aspects(person) == everywhere
+    office.later(1)
+    assert office.aspects(person) == RED_RIDE
+    assert office.do("reviewer", "POST", f"/exemptions/{made['id']}/end") == made, "it is over already"
+
+
+def test_an_exemption_ended_early(office: Office) -> None:
+    person = office.person()
+    office.entry_in_effect(person, office.basis())
+    now = int(office.clock.now())
+    made = office.do("reviewer", "POST", "/exemptions", person=person, reason="Hearing", ends_at=now + HOUR)
+    ended = office.do("reviewer", "POST", f"/exemptions/{made['id']}/end")
+    assert ended["ends_at"] == now
+    assert office.aspects(person) == RED_RIDE
+    assert office.do("reviewer", "POST", f"/exemptions/{made['id']}/end") == ended
+
+
+@pytest.mark.parametrize(
+    ("name", "starts_at", "ends_at"),
+    [
+        ("longer than 72 h", None, NOW + 72 * HOUR + 1),
+        ("over already", NOW - HOUR, NOW),
+        ("ends before it starts", NOW + HOUR, NOW + HOUR),
+    ],
+)
+def test_what_is_no_exemption(office: Office, name: str, starts_at: int | None, ends_at: int) -> None:
+    person = office.person()
+    answer = office.call(
+        "reviewer", "POST", "/exemptions", person=person, reason="x", starts_at=starts_at, ends_at=ends_at
+    )
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("ends_at: expected an end to come, at most 259200 s after")
+
+
+def test_the_reviewer_sees_what_the_person_sees(office: Office) -> None:
+    person = office.person()
+    office.entry_in_effect(person, office.basis())
+    mine = office.do(person, "GET", "/me")
+    assert office.do("reviewer", "POST", "/standing", person=person) == {
+        "scopes": mine["scopes"],
+        "until": mine["until"],
+    }

@@ -1,0 +1,140 @@
+"""`waypass-server serve` as a process: what keeps it from starting, that it starts without a broker, and that it stops."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+PROGRAM = [sys.executable, "-c", "from waypass_server.cli import main; main()"]
+NETWORK = """
+name = "metro"
+[[scopes]]
+number = 1
+name = "ride"
+[[staff]]
+name = "Ada"
+desk = "Central"
+roles = ["desk"]
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command to its end."""
+    return subprocess.run([*PROGRAM, *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys, database and network as an operator makes them, and a broker's address where nobody listens."""
+    folder = tmp_path_factory.mktemp("server")
+    config = folder / "server.toml"
+    config.write_text(f'network = "metro"\nport = 0\nbroker = "mqtt://127.0.0.1:{free_port()}"\n', encoding="utf-8")
+    (folder / "network.toml").write_text(NETWORK, encoding="utf-8")
+    keys = ("keys", "make", "--use", "pass", "--use", "status", "--days", "30", "--network", "metro")
+    for command in (
+        (*keys, "--dir", str(folder / "keys")),
+        ("migrate", "--config", str(config)),
+        ("network", "apply", "--config", str(config), str(folder / "network.toml")),
+    ):
+        done = run(*command)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The server as a process, and its address."""
+    process = subprocess.Popen([*PROGRAM, "serve", "--config", str(config)], stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        found = re.fullmatch(r"server: listening on (http://127\.0\.0\.1:\d+)\n", line)
+        assert found, line
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_it_serves_without_a_broker_and_stops_when_told(installation: Path) -> None:
+    with serving(installation / "server.toml") as (process, address):
+        answer = httpx.get(f"{address}/api/v1/network", timeout=60)
+        assert (answer.status_code, answer.json()["name"]) == (200, "metro")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert "/api/v1" not in errors, "there is no access log"
+
+
+def test_the_database_is_for_its_owner_alone(installation: Path) -> None:
+    assert stat.S_IMODE((installation / "waypass.db").stat().st_mode) == 0o600
+
+
+def test_a_port_in_use(installation: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        environment = os.environ | {"WAYPASS_SERVER_PORT": str(port)}
+        done = subprocess.run(
+            [*PROGRAM, "serve", "--config", str(installation / "server.toml")],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=environment,
+        )
+    assert done.returncode == 2
+    assert done.stderr == f"waypass-server: 127.0.0.1:{port} cannot be listened on: Address already in use\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "message"),
+    [
+        ("unknown key", "borker = 1", "unknown setting 'borker'; known are broker, "),
+        ("no keys", 'keys = "absent"', "keys: expected a folder at "),
+        ("no signers", 'evidence_signers = "absent"', "evidence_signers: expected a folder of certificates at"),
+        ("no such broker", 'broker = "localhost"', "broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got 'localhost'"),
+        ("empty database", 'database_url = "sqlite:///other.db"', "is empty; run: waypass-server migrate --config FILE"),
+        ("another network", 'network = "tram"', "keys: expected keys of network tram, got metro"),
+    ],
+)
+def test_what_keeps_it_from_starting(installation: Path, name: str, extra: str, message: str) -> None:
+    config = installation / f"{name.replace(' ', '-')}.toml"
+    first = "" if "network" in extra else 'network = "metro"\n'
+    config.write_text(f"{first}port = 0\n{extra}\n", encoding="utf-8")
+    done = run("serve", "--config", str(config))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.startswith("waypass-server: ")
+    assert done.stderr.count("\n") == 1, "one line and no traceback"
+
+
+def test_what_the_network_command_says(installation: Path, tmp_path: Path) -> None:
+    config = str(installation / "server.toml")
+    again = run("network", "apply", "--config", config, str(installation / "network.toml"), "--json")
+    assert (again.returncode, again.stdout) == (0, "")
+    fresh = run("network", "token", "--config", config, "Ada", "--json")
+    line = json.loads(fresh.stdout)
+    assert (line["what"], line["name"], line["roles"], line["token"][:4]) == ("staff", "Ada", ["desk"], "wps_")
+    shown = run("network", "show", "--config", config, "--json")
+    assert [json.loads(one)["name"] for one in shown.stdout.splitlines()] == ["1 ride", "Ada"]
+    assert "wps_" not in shown.stdout
+    other = tmp_path / "other.toml"
+    other.write_text('name = "tram"', encoding="utf-8")
+    refused = run("network", "apply", "--config", config, str(other))
+    assert (refused.returncode, "expected network metro as in" in refused.stderr) == (2, True)

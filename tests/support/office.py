@@ -1,0 +1,221 @@
+"""A whole server in a test: real SQLite file, real application, clock that stands where it is put.
+
+`Office` has one person for each role (and a second where rules ask for another person), so that a test reads as what
+somebody does. Time passes only by `later`, which also runs the scheduler once, as the real one does every second.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from fastapi import FastAPI
+
+from waypass_protocol.keys import MemorySigner
+from waypass_server import network_file
+from waypass_server.app import create_app
+from waypass_server.database import Database
+from waypass_server.evidence import SignerSet
+from waypass_server.models import Base
+from waypass_server.network_file import NetworkDefinition
+from waypass_server.notices import MemoryOutbox
+from waypass_server.scheduler import tick
+from waypass_server.services import Services, SetClock
+from waypass_server.settings import Settings
+
+NOW = 1_800_000_000
+HOUR = 3600
+DAY = 24 * HOUR
+NOTICE = 2 * HOUR
+DEADLINE = 10 * DAY
+
+RIDE, HOSPITAL, PRIORITY, CHECKED = 1, 2, 3, 4
+HEALTH, COURT = "Health office", "Court office"
+
+STAFF: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "admin": (("admin",), None),
+    "admin-2": (("admin",), None),
+    "proposer": (("proposer",), HEALTH),
+    "proposer-2": (("proposer",), COURT),
+    "approver": (("approver",), None),
+    "reviewer": (("reviewer",), None),
+    "health-reviewer": (("reviewer",), HEALTH),
+    "ops": (("ops",), None),
+    "ops-2": (("ops",), None),
+    "desk": (("desk",), None),
+    "everything": (("admin", "proposer", "approver", "reviewer", "ops", "desk"), None),
+}
+
+NETWORK = NetworkDefinition.model_validate(
+    {
+        "name": "metro",
+        "scopes": [
+            {"number": RIDE, "name": "ride"},
+            {"number": HOSPITAL, "name": "hospital", "essential": True},
+            {"number": PRIORITY, "name": "priority lane", "by_grant": True},
+            {"number": CHECKED, "name": "arena", "needs_evidence": True},
+        ],
+        "authorities": [{"name": HEALTH, "contact": "health@example.org"}, {"name": COURT, "contact": "tel 555-0100"}],
+        "staff": [
+            {"name": name, "desk": "Central", "roles": roles, "authority": authority}
+            for name, (roles, authority) in STAFF.items()
+        ],
+    }
+)
+
+
+@dataclass(slots=True)
+class Office:
+    """A server with its staff. `call` is for what may be refused, `do` for what must be done."""
+
+    services: Services
+    app: FastAPI
+    tokens: dict[str, str]
+    clock: SetClock
+    outbox: MemoryOutbox
+    folder: Path
+    wallets: dict[str, str] = field(default_factory=dict)
+    loop: asyncio.Runner = field(default_factory=asyncio.Runner)
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        self.loop.close()
+        self.services.database.close()
+
+    def call(self, who: str | None, method: str, path: str, **body: Any) -> httpx.Response:
+        """One request as `who`: a member of staff, the reference of a person with a wallet, or nobody."""
+        token = self.tokens.get(who) or self.wallets.get(who) if who else None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if method == "POST":
+            return self.send(method, f"/api/v1{path}", headers=headers, json=body)
+        return self.send(method, f"/api/v1{path}", headers=headers)
+
+    def send(self, method: str, address: str, **arguments: Any) -> httpx.Response:
+        """One request as it is; an error that nobody handles comes back as the application answers it."""
+
+        async def go() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server.test") as client:
+                return await client.request(method, address, **arguments)
+
+        return self.loop.run(go())
+
+    def do(self, who: str | None, method: str, path: str, **body: Any) -> Any:
+        """The same, and it must succeed."""
+        answer = self.call(who, method, path, **body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def later(self, seconds: float = 0) -> None:
+        """Let time pass, and what happens by itself happen."""
+        self.clock.advance(seconds)
+        tick(self.services)
+
+    def person(self, reference: str = "p-1") -> str:
+        """A person with a wallet."""
+        self.do("desk", "POST", "/people", reference=reference)
+        code = self.do("desk", "POST", "/desk-codes", person=reference)["code"]
+        self.wallets[reference] = self.do(None, "POST", "/enrol", code=code)["token"]
+        return reference
+
+    def basis(self, **changes: Any) -> int:
+        """A basis of the health office in force."""
+        made = self.do("proposer", "POST", "/bases", **basis_form(**changes))
+        self.do("approver", "POST", f"/bases/{made['id']}/versions/1/approve")
+        return int(made["id"])
+
+    def entry(self, person: str, basis: int, **changes: Any) -> int:
+        """A proposed entry."""
+        return int(self.do("proposer", "POST", "/entries", **entry_form(person, basis, **changes))["id"])
+
+    def entry_in_effect(self, person: str, basis: int, **changes: Any) -> int:
+        """An entry that went all the way."""
+        entry = self.entry(person, basis, **changes)
+        self.do("approver", "POST", f"/entries/{entry}/approve")
+        self.later()
+        self.later(NOTICE)
+        assert self.entry_state(entry) == ("in-effect", None)
+        return entry
+
+    def entry_state(self, entry: int) -> tuple[str, str | None]:
+        """State, and why it ended."""
+        answer = self.do("reviewer", "GET", f"/entries/{entry}")
+        return answer["state"], answer["end"]
+
+    def aspects(self, person: str) -> dict[int, str | None]:
+        """What the person sees: the aspect in each scope."""
+        return {scope["number"]: scope["aspect"] for scope in self.do(person, "GET", "/me")["scopes"]}
+
+
+GREEN: dict[int, str | None] = {RIDE: "green", HOSPITAL: "green", PRIORITY: None, CHECKED: "yellow"}
+"""Where somebody stands about whom nothing is known."""
+
+
+def basis_form(**changes: Any) -> dict[str, Any]:
+    """A good basis, then changes; a value of None takes a field out."""
+    form = {
+        "authority": HEALTH,
+        "title": "Infection protection",
+        "citation": "Act 7, section 3",
+        "health": True,
+        "effects": ["red", "yellow"],
+        "scopes": [RIDE, HOSPITAL, CHECKED],
+        "longest": 30 * DAY,
+        "notice": NOTICE,
+        "objection_deadline": DEADLINE,
+        "exclusions": ["minors"],
+    }
+    return {name: value for name, value in {**form, **changes}.items() if value is not None}
+
+
+def entry_form(person: str, basis: int, /, **changes: Any) -> dict[str, Any]:
+    """A good entry, then changes; a value of None takes a field out."""
+    form = {
+        "person": person,
+        "basis": basis,
+        "effect": "red",
+        "scopes": [RIDE],
+        "reason": "A laboratory found an infection that spreads in closed rooms.",
+        "case": {"reference": "H-2027-11", "state": "open"},
+        "ends_at": NOW + 20 * DAY,
+        "exclusions_checked": ["minors"],
+    }
+    return {name: value for name, value in {**form, **changes}.items() if value is not None}
+
+
+def make_services(
+    folder: Path,
+    *,
+    signers: SignerSet | None = None,
+    clock: SetClock | None = None,
+    outbox: MemoryOutbox | None = None,
+) -> Services:
+    """Services on a SQLite file in `folder`; randomness has a seed."""
+    generator = random.Random(7)
+    database = Database(f"sqlite:///{folder / 'waypass.db'}")
+    # Quicker than the migrations; that both make the same is held by a test of its own.
+    Base.metadata.create_all(database.engine)
+    return Services(
+        settings=Settings(network="metro", minimum_notice=HOUR),
+        database=database,
+        clock=clock or SetClock(NOW),
+        random_bytes=generator.randbytes,
+        indexes=generator,
+        pass_signer=MemorySigner(ed25519.Ed25519PrivateKey.from_private_bytes(b"p" * 32)),
+        status_signer=MemorySigner(ed25519.Ed25519PrivateKey.from_private_bytes(b"s" * 32)),
+        evidence_signers=signers or SignerSet.of([]),
+        notices=outbox or MemoryOutbox(),
+    )
+
+
+def open_office(folder: Path, *, signers: SignerSet | None = None) -> Office:
+    """A server with the network above."""
+    clock, outbox = SetClock(NOW), MemoryOutbox()
+    services = make_services(folder, signers=signers, clock=clock, outbox=outbox)
+    with services.change() as session:
+        changes = network_file.apply(session, NETWORK, random_bytes=services.random_bytes, now=NOW)
+    tokens = {change.name: change.token for change in changes if change.token is not None}
+    return Office(services=services, app=create_app(services), tokens=tokens, clock=clock, outbox=outbox, folder=folder)
