@@ -24,11 +24,15 @@ from waypass_protocol import bits
 from waypass_protocol.assembly import HeldList
 from waypass_protocol.errors import BadSignature, Malformed, NotWaypass, UnknownKey
 from waypass_protocol.keys import TrustSet, Use
-from waypass_protocol.passes import PASS_PREFIX, Aspect, Pass, SignedPass, read_pass
+from waypass_protocol.passes import PASS_PREFIX, Pass, SignedPass, read_pass
 from waypass_protocol.policy import Policy, WhenStale
 from waypass_protocol.presentation import PRESENTATION_PREFIX, Presentation, read_presentation
-from waypass_protocol.reasons import DECISIONS, Decision, Outcome, Reason, Shown
+from waypass_protocol.reasons import DECISIONS, Decision, Reason
 from waypass_protocol.reentry import ReentryView
+
+# Looked up once: Python 3.11 takes its time over the members of an enum, and these are on the way of every opening.
+_OPEN = DECISIONS[Reason.GREEN]
+_REASON_OF_ASPECT = (None, Reason.YELLOW, Reason.RED)  # by the number of the aspect
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,10 +73,9 @@ def decide(
         or _judge_status(pass_, now, gate.policy, lists)  # rules 10 to 13
         or _judge_aspect(pass_, gate.scope)  # rules 14 to 16
         or _judge_moment(pass_, now, gate.policy, lists, reentry)  # rules 17 to 19
-        or Reason.GREEN  # rule 20
     )
-    if reason is Reason.GREEN:
-        return Decision(outcome=Outcome.OPEN, reason=reason, aspect=Shown.GREEN, place=pass_.place)
+    if reason is None:  # rule 20
+        return Decision(outcome=_OPEN.outcome, reason=_OPEN.reason, aspect=_OPEN.aspect, place=pass_.place)
     if reason is Reason.IDENTITY_CHECK:
         return replace(DECISIONS[reason], hint=pass_.hint)
     return DECISIONS[reason]
@@ -125,11 +128,7 @@ def _judge_status(pass_: Pass, now: int, policy: Policy, lists: Mapping[str, Hel
 
 def _judge_aspect(pass_: Pass, scope: int) -> Reason | None:
     aspect = pass_.aspects.get(scope)
-    if aspect is None:
-        return Reason.SCOPE_MISSING
-    if aspect is Aspect.RED:
-        return Reason.RED
-    return None if aspect is Aspect.GREEN else Reason.YELLOW
+    return Reason.SCOPE_MISSING if aspect is None else _REASON_OF_ASPECT[aspect]
 
 
 def _judge_moment(
@@ -139,7 +138,7 @@ def _judge_moment(
         return Reason.SEEN_ALREADY
     # Rule 11 has let only known ages through.
     age = lists[pass_.place.uri].age(now) or 0
-    if policy.when_stale is WhenStale.ASSIST and age > policy.fresh:
+    if age > policy.fresh and policy.when_stale is WhenStale.ASSIST:
         return Reason.LISTS_TOO_OLD
     if pass_.holder is None and policy.identity_check_paper:
         return Reason.IDENTITY_CHECK

@@ -167,7 +167,7 @@ def _read_aspects(value: object) -> dict[int, Aspect]:
     aspects = {}
     for scope, aspect in value.items():
         read_uint(scope, "pass: scope")
-        if not isinstance(aspect, int) or not 0 <= aspect <= Aspect.RED:
+        if not isinstance(aspect, int) or not 0 <= aspect < len(_ASPECT_OF):
             raise Malformed(f"pass: expected aspect 0, 1 or 2, got {aspect!r}")
         aspects[scope] = _ASPECT_OF[aspect]
     return aspects

@@ -35,9 +35,12 @@ class NoReentry:
 
 @dataclass(kw_only=True, slots=True)
 class _Epoch:
-    """The marks made under one key, with the second of the newest opening."""
+    """The marks made under one key, with the second of the newest opening.
 
-    key: bytes
+    `keyed` is an HMAC that has read its key and nothing else; a copy of it is much cheaper than a new one.
+    """
+
+    keyed: hmac.HMAC
     since: int
     opened: dict[bytes, int] = field(default_factory=dict)
 
@@ -48,7 +51,7 @@ class ReentryMemory:
     def __init__(self, *, reentry: int, new_key: Callable[[], bytes], now: int) -> None:
         self._reentry = reentry
         self._new_key = new_key
-        self._epochs = [_Epoch(key=new_key(), since=now)]
+        self._epochs = [self._new_epoch(now)]
 
     def opened_within(self, place: Place, seconds: int, now: int) -> bool:
         """Whether this place opened a lane less than `seconds` before `now`.
@@ -56,24 +59,28 @@ class ReentryMemory:
         An opening ahead of `now` counts too: a clock that was set back must not let one code in twice.
         """
         for epoch in self._epochs:
-            opened = epoch.opened.get(_mark(epoch.key, place))
-            if opened is not None and now - opened < seconds:
-                return True
+            if epoch.opened:
+                opened = epoch.opened.get(_mark(epoch.keyed, place))
+                if opened is not None and now - opened < seconds:
+                    return True
         return False
 
     def remember(self, place: Place, now: int) -> None:
         """Note that this place opened a lane at `now`."""
         self.forget(now)
         if not 0 <= now - self._epochs[0].since < KEY_LIFE:
-            self._epochs.insert(0, _Epoch(key=self._new_key(), since=now))
+            self._epochs.insert(0, self._new_epoch(now))
         newest = self._epochs[0]
-        mark = _mark(newest.key, place)
+        mark = _mark(newest.keyed, place)
         newest.opened.pop(mark, None)  # so that it stands last, in the order of the times
         newest.opened[mark] = now
 
     def __len__(self) -> int:
         """How many openings are remembered."""
         return sum(len(epoch.opened) for epoch in self._epochs)
+
+    def _new_epoch(self, now: int) -> _Epoch:
+        return _Epoch(keyed=hmac.new(self._new_key(), digestmod="sha256"), since=now)
 
     def forget(self, now: int) -> None:
         """Drop what is past the re-entry time; a quiet station calls it now and then, `remember` does each time.
@@ -89,5 +96,7 @@ class ReentryMemory:
         self._epochs = [epoch for number, epoch in enumerate(self._epochs) if number == 0 or epoch.opened]
 
 
-def _mark(key: bytes, place: Place) -> bytes:
-    return hmac.digest(key, place.idx.to_bytes(8, "big") + place.uri.encode(), "sha256")
+def _mark(keyed: hmac.HMAC, place: Place) -> bytes:
+    mac = keyed.copy()
+    mac.update(place.idx.to_bytes(8, "big") + place.uri.encode())
+    return mac.digest()

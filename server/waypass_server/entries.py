@@ -96,9 +96,7 @@ def approve(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
         return entry
     entry.state = life.after(Action.APPROVE, entry.life(), actor, now)
     if bases.version_in_force(entry.version.basis) is not entry.version:
-        raise Conflict(
-            "approve: expected an entry on the basis as it is in force, the basis has changed since"
-        )
+        raise Conflict("approve: expected an entry on the basis as it is in force, the basis has changed since")
     entry.approved_by = actor.staff_id
     entry.approved_at = now
     entry.confirmed_at = now
@@ -170,9 +168,9 @@ def set_case(session: Session, entry: Entry, state: CaseState, *, actor: Actor, 
     return end(session, entry, Action.DISMISS, actor=actor, now=now) if state in _OVER else entry
 
 
-def find_entry(session: Session, network_id: int, entry_id: int) -> Entry:
-    """Locked until the transaction ends. Raises `NotFound`."""
-    entry = session.get(Entry, entry_id, with_for_update=True)
+def find_entry(session: Session, network_id: int, entry_id: int, *, lock: bool = True) -> Entry:
+    """Locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
+    entry = session.get(Entry, entry_id, with_for_update=lock)
     if entry is None or entry.network_id != network_id:
         raise NotFound(f"entry: expected one of the network's entries, got {entry_id}")
     return entry

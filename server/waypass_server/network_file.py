@@ -142,6 +142,27 @@ def apply(session: Session, definition: NetworkDefinition, *, random_bytes: Rand
     return changes
 
 
+def defined(session: Session, network: str) -> list[Change]:
+    """What there is: scopes, authorities and staff. Empty for a network that is not defined."""
+    network_id = session.execute(select(Network.id).where(Network.name == network)).scalar_one_or_none()
+    scopes = session.scalars(select(Scope).where(Scope.network_id == network_id).order_by(Scope.number))
+    authorities = session.scalars(select(Authority).where(Authority.network_id == network_id).order_by(Authority.name))
+    staff = session.scalars(select(Staff).where(Staff.network_id == network_id).order_by(Staff.name))
+    return [
+        *(Change(what="scope", name=f"{scope.number} {scope.name}", change="defined") for scope in scopes),
+        *(Change(what="authority", name=authority.name, change="defined") for authority in authorities),
+        *(
+            Change(
+                what="staff",
+                name=member.name,
+                change="works" if member.left_at is None else "left",
+                roles=tuple(member.roles),
+            )
+            for member in staff
+        ),
+    ]
+
+
 def new_token(session: Session, network: str, name: str, *, random_bytes: RandomBytes, now: int) -> Change:
     """A new token for a member of staff; the old one is void. Raises `ConfigurationError`."""
     query = select(Staff).join(Network, Network.id == Staff.network_id)

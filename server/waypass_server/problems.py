@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from waypass_server import life
@@ -65,6 +66,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(life.LifeError, _on_life)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(IntegrityError, _on_collision)
+    app.add_exception_handler(OperationalError, _on_no_database)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -108,6 +111,18 @@ def _on_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     name, title = _HTTP.get(error.status_code, ("http", "The request cannot be used"))
     return answer(error.status_code, name, title, str(error.detail))
+
+
+def _on_collision(_request: Request, error: Exception) -> JSONResponse:
+    """Two requests wrote the same at the same moment; the database let one of them through."""
+    _log.warning("a change was refused by the database: %s", error)
+    return answer(Conflict.status, Conflict.name, Conflict.title, "expected to be the only one; try again")
+
+
+def _on_no_database(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OperationalError)
+    _log.error("the database cannot be used now: %s", error.orig)
+    return answer(503, "unavailable", "The server cannot do it now", "The database cannot be used now; try again.")
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

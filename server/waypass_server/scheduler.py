@@ -7,6 +7,8 @@ processes:
 2. for each person whose `reassess_at` has come: each entry takes the steps that are due, in this order: expired,
    lapsed for want of reconfirmation, lapsed for want of a decision, in effect; then the person is reassessed
 
+A person whose entries cannot take a step is logged and left for the next tick; nobody else waits for that.
+
 `Scheduler` runs `tick` on a thread of its own, every second and at once when nudged. A tick that fails for want of the
 database is logged and tried again.
 """
@@ -15,11 +17,12 @@ import logging
 import threading
 
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from waypass_server import entries
 from waypass_server.aspects import open_decision_deadline
+from waypass_server.errors import ServerError
 from waypass_server.life import Action, State
 from waypass_server.models.lists_of_people import Entry, ObjectionState
 from waypass_server.models.network import Network
@@ -65,9 +68,20 @@ def _settle_some(services: Services) -> int:
         people = session.scalars(due).all()
     if people:
         with services.change() as session:
-            for person_id in people:
-                settle(session, person_id, now)
-    return len(people)
+            settled = sum(_try_settle(session, person_id, now) for person_id in people)
+        return len(people) if settled else 0
+    return 0
+
+
+def _try_settle(session: Session, person_id: int, now: int) -> bool:
+    """Settle in a savepoint of its own."""
+    try:
+        with session.begin_nested():
+            settle(session, person_id, now)
+    except ServerError:
+        _log.exception("the entries of person %d cannot take the steps that are due", person_id)
+        return False
+    return True
 
 
 def _step(session: Session, entry: Entry, now: int) -> None:
@@ -113,6 +127,6 @@ class Scheduler:
             self._wake.clear()
             try:
                 tick(self._services)
-            except OperationalError as error:
-                _log.warning("the database cannot be used now: %s", error.orig)
+            except SQLAlchemyError as error:
+                _log.warning("what is due could not be done, trying again: %s", error)
             self._wake.wait(PERIOD)

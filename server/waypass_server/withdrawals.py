@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from waypass_server import events
 from waypass_server.life import Actor
+from waypass_server.models.network import Network
 from waypass_server.models.people import Person
 from waypass_server.models.records import EmergencyWithdrawal, NoticeKind, WithdrawalState
 from waypass_server.notifying import tell
@@ -68,6 +69,8 @@ def _carry_out(session: Session, row: EmergencyWithdrawal, actor: Actor, now: in
 
 
 def _past_limits(session: Session, person: Person, now: int) -> bool:
+    # Counted by one at a time, so that two requests at once are not both the last that may.
+    session.execute(select(Network.id).where(Network.id == person.network_id).with_for_update())
     done = EmergencyWithdrawal.done_at
     people = select(func.count(func.distinct(EmergencyWithdrawal.person_id))).where(
         EmergencyWithdrawal.network_id == person.network_id,

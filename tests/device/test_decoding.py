@@ -5,6 +5,8 @@ another version of either may lose a picture.
 """
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,6 +239,21 @@ class TestLibraries:
         assert [(one.library.module, one.library.needed) for one in missing_libraries(importer)] == [
             ("pyzbar.pyzbar", False)
         ]
+
+    def test_without_zbar_the_other_stages_go_on(self, tmp_path: Path) -> None:
+        for stage, picture in PICTURES.items():
+            assert cv2.imwrite(str(tmp_path / f"{stage}.png"), picture)
+        program = (
+            "import sys; sys.modules['pyzbar.pyzbar'] = None\n"  # from here on, importing it fails
+            "from pathlib import Path\n"
+            "from waypass_reader.decoding import decode_frame\n"
+            "from waypass_reader.frames.pictures import read_picture\n"
+            "for name in sys.argv[1:]:\n"
+            "    print([sighting.stage.value for sighting in decode_frame(read_picture(Path(name)))])\n"
+        )
+        names = [str(tmp_path / f"{stage}.png") for stage in PICTURES]
+        done = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines() == ["['plain']", "['doubled']", "[]"]
 
     def test_a_library_that_the_loader_refuses_counts_as_missing(self) -> None:
         def importer(name: str) -> object:

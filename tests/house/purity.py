@@ -46,7 +46,7 @@ def _last(node: ast.Name | ast.Attribute) -> str:
 
 
 def _module_state(tree: ast.Module) -> Iterator[str]:
-    """Containers of a module that wait to be filled, or that are written into. A table that nobody writes is constant."""
+    """Containers of a module that wait to be filled, or are written into. A table that nobody writes is constant."""
     tables = set()
     for statement in tree.body:
         value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None

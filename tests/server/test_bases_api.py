@@ -4,7 +4,19 @@ import re
 from typing import Any
 
 import pytest
-from tests.support.office import CHECKED, COURT, DAY, HEALTH, HOSPITAL, HOUR, PRIORITY, RIDE, Office, basis_form, entry_form
+from tests.support.office import (
+    CHECKED,
+    COURT,
+    DAY,
+    HEALTH,
+    HOSPITAL,
+    HOUR,
+    PRIORITY,
+    RIDE,
+    Office,
+    basis_form,
+    entry_form,
+)
 
 
 def test_two_people_put_a_basis_in_force(office: Office) -> None:

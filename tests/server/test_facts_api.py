@@ -1,6 +1,6 @@
 """Facts: certificates that wallets hand in, and what staff record. Yellow at most."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from waypass_server.signer_folder import read_signers
 
 ADMITTED = GREEN | {CHECKED: "green"}
 SAMPLED = int(datetime(2027, 1, 15, 2, tzinfo=UTC).timestamp())
-LONG = {4: NOW + 300 * DAY}
+LONG: dict[int, object] = {4: NOW + 300 * DAY}
 
 
 @pytest.fixture
@@ -28,15 +28,12 @@ def office(tmp_path: Path) -> Iterator[Office]:
         yield opened
 
 
-def certificate(*, long: bool = True, **groups: object) -> str:
-    return forge.text(forge.claims(LONG if long else None, **groups))
+def certificate(changes: Mapping[int, object] | None = LONG, /, **groups: object) -> str:
+    return forge.text(forge.claims(changes, **groups))
 
 
 def sample(**changes: object) -> dict[str, object]:
     return {**forge.TEST_ENTRY, **changes}
-
-
-
 
 
 def hand_in(office: Office, person: str, text: str) -> Any:
@@ -57,7 +54,7 @@ def test_a_negative_test_admits_for_72_hours_from_the_sample(office: Office) -> 
 
 
 def test_not_longer_than_the_certificate_itself(office: Office) -> None:
-    fact = hand_in(office, office.person(), certificate(long=False, t=[sample()]))
+    fact = hand_in(office, office.person(), certificate(None, t=[sample()]))
     assert fact["valid_until"] == NOW + DAY
 
 
@@ -231,7 +228,7 @@ def forge_other_pem() -> bytes:
 
 def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
     (tmp_path / "broken.der").write_bytes(b"\x30\x03abc")
-    with pytest.raises(ConfigurationError, match=r"evidence_signers: expected a certificate \(DER or PEM\) in .*broken"):
+    with pytest.raises(ConfigurationError, match=r"expected a certificate \(DER or PEM\) in .*broken"):
         read_signers(tmp_path)
     with pytest.raises(ConfigurationError, match="evidence_signers: expected a folder of certificates at"):
         read_signers(tmp_path / "absent")

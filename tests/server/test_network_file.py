@@ -88,7 +88,14 @@ def test_a_new_token_voids_the_old_one(office: Office) -> None:
     assert office.call("desk", "POST", "/people", reference="p-1").status_code == 401
     office.tokens["desk"] = str(change.token)
     office.do("desk", "POST", "/people", reference="p-1")
-    with office.services.change() as session, pytest.raises(ConfigurationError, match="expected somebody who works for"):
+
+
+def test_no_token_for_somebody_unknown(office: Office) -> None:
+    draw = office.services.random_bytes
+    with (
+        office.services.change() as session,
+        pytest.raises(ConfigurationError, match="expected somebody who works for metro, got 'Nobody'"),
+    ):
         network_file.new_token(session, "metro", "Nobody", random_bytes=draw, now=NOW)
 
 
@@ -106,7 +113,11 @@ def test_the_log_names_nobody(office: Office) -> None:
         ("unknown key", SMALL + 'rolls = ["x"]', "staff.0.rolls: no such key"),
         ("unknown table", SMALL + "[[people]]\nname = 'x'", "people: no such key"),
         ("a number twice", SMALL + '[[scopes]]\nnumber = 1\nname = "x"', "scope number: expected each once, twice: 1"),
-        ("a name twice", SMALL + '[[scopes]]\nnumber = 2\nname = "ride"', "scope name: expected each once, twice: ride"),
+        (
+            "a name twice",
+            SMALL + '[[scopes]]\nnumber = 2\nname = "ride"',
+            "scope name: expected each once, twice: ride",
+        ),
         ("unknown role", SMALL.replace('"desk"]', '"king"]'), "staff.0.roles.1: .*'admin', 'proposer'"),
         ("no roles", SMALL.replace('["proposer", "desk"]', "[]"), "staff.0.roles: .*at least 1 item"),
         ("no name", "[[scopes]]\nnumber = 1", "name: Field required"),
@@ -121,14 +132,16 @@ def test_what_is_no_network_file(tmp_path: Path, name: str, text: str, message: 
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="absent.toml: expected a network file: No such file"):
+    with pytest.raises(ConfigurationError, match=r"absent\.toml: expected a network file: No such file"):
         read_network_file(tmp_path / "absent.toml")
 
 
 def test_an_authority_that_is_not_defined(office: Office) -> None:
     member: dict[str, Any] = {"name": "Eve", "desk": "x", "roles": ["proposer"], "authority": "Nobody"}
     definition = NetworkDefinition.model_validate({"name": "metro", "staff": [member]})
-    with pytest.raises(ConfigurationError, match="staff Eve: expected an authority among .*Health office.*, got 'Nobody'"):
+    with pytest.raises(
+        ConfigurationError, match=r"staff Eve: expected an authority among .*Health office.*, got 'Nobody'"
+    ):
         apply(office, definition)
     with office.services.database.reading() as session:
         assert session.scalars(select(Staff).where(Staff.name == "Eve")).one_or_none() is None

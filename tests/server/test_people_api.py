@@ -1,6 +1,7 @@
 """People by exact reference, desk codes, enrolment: what works, and what a guesser gets."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -166,6 +167,20 @@ def test_a_wallet_token_is_no_staff_token_nor_the_other_way_round(office: Office
     office.person("p-1")
     assert office.call("p-1", "POST", "/people", reference="p-2").status_code == 401
     assert office.call("desk", "GET", "/me").status_code == 401
+
+
+def test_tokens_of_another_network_are_unknown(office: Office) -> None:
+    """One database may hold several networks; a server serves one."""
+    office.person("p-1")
+    settings = office.services.settings.model_copy(update={"network": "tram"})
+    office.app.state.services = replace(office.services, settings=settings)
+    assert office.call("p-1", "GET", "/me").status_code == 401
+    assert office.call("desk", "POST", "/people", reference="p-1").status_code == 401
+    undefined = office.call(None, "GET", "/network")
+    assert (undefined.status_code, undefined.json()["detail"]) == (
+        404,
+        "network tram is not defined yet (waypass-server network apply)",
+    )
 
 
 def test_no_address_names_a_person(office: Office) -> None:

@@ -1,12 +1,14 @@
 """Refusals are problem details, whatever comes in; and nothing that comes in makes the server fail."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.office import Office, basis_form
+from tests.support.office import NOW, Office, basis_form
 
+from waypass_server.models.people import Person
 from waypass_server.refusals import Problem
 
 POSTS = [
@@ -104,10 +106,37 @@ def test_addresses(office: Office, method: str, path: str, status: int) -> None:
     assert answer.json()["status"] == status
 
 
-def test_a_fault_of_the_server_shows_nothing_of_it(office: Office) -> None:
+def test_without_its_database(office: Office) -> None:
     office.services.database.close()
     for file in office.folder.glob("waypass.db*"):
         file.unlink()
+    answer = office.call(None, "GET", "/network")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:waypass:problem:unavailable")
+    assert answer.json()["detail"] == "The database cannot be used now; try again."
+
+
+def test_two_at_the_same_moment(office: Office) -> None:
+    """What only the database can see: the second of two equal rows."""
+
+    @office.app.post("/twice")
+    def twice() -> None:
+        with office.services.change() as session:
+            for _ in range(2):
+                session.add(Person(network_id=1, reference="p-1", created_at=NOW))
+
+    answer = office.send("POST", "/twice")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:conflict")
+
+
+class StoppedClock:
+    """A clock that has no time to give."""
+
+    def now(self) -> float:
+        raise RuntimeError("a secret of the server")
+
+
+def test_a_fault_of_the_server_shows_nothing_of_it(office: Office) -> None:
+    office.app.state.services = replace(office.services, clock=StoppedClock())
     answer = office.call(None, "GET", "/network")
     assert answer.status_code == 500
     assert answer.json() == {

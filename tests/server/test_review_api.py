@@ -46,8 +46,9 @@ def test_upheld(office: Office, in_effect: bool) -> None:
     office.later(NOTICE if in_effect else 0)
     objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["id"]
     office.later(DAY)
-    decided = office.do("reviewer", "POST", f"/objections/{objection}/decide", lift=False, answer="The test was repeated.")
-    assert (decided["state"], decided["answer"]) == ("upheld", "The test was repeated.")
+    answer = "The test was repeated."
+    decided = office.do("reviewer", "POST", f"/objections/{objection}/decide", lift=False, answer=answer)
+    assert (decided["state"], decided["answer"]) == ("upheld", answer)
     office.later()
     assert office.entry_state(entry) == ("in-effect", None)
     assert office.aspects(person) == RED_RIDE

@@ -1,4 +1,6 @@
-"""`waypass-server serve` as a process: what keeps it from starting, that it starts without a broker, and that it stops."""
+"""`waypass-server serve` as a process: what keeps it from starting, that it starts without a broker, and that it
+stops.
+"""
 
 import json
 import os
@@ -108,8 +110,16 @@ def test_a_port_in_use(installation: Path, tmp_path: Path) -> None:
         ("unknown key", "borker = 1", "unknown setting 'borker'; known are broker, "),
         ("no keys", 'keys = "absent"', "keys: expected a folder at "),
         ("no signers", 'evidence_signers = "absent"', "evidence_signers: expected a folder of certificates at"),
-        ("no such broker", 'broker = "localhost"', "broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got 'localhost'"),
-        ("empty database", 'database_url = "sqlite:///other.db"', "is empty; run: waypass-server migrate --config FILE"),
+        (
+            "no such broker",
+            'broker = "localhost"',
+            "broker: expected mqtt://HOST:PORT or mqtts",
+        ),
+        (
+            "empty database",
+            'database_url = "sqlite:///other.db"',
+            "is empty; run: waypass-server migrate",
+        ),
         ("another network", 'network = "tram"', "keys: expected keys of network tram, got metro"),
     ],
 )
@@ -122,6 +132,27 @@ def test_what_keeps_it_from_starting(installation: Path, name: str, extra: str, 
     assert message in done.stderr
     assert done.stderr.startswith("waypass-server: ")
     assert done.stderr.count("\n") == 1, "one line and no traceback"
+
+
+def test_before_the_network_is_defined(installation: Path) -> None:
+    config = installation / "undefined.toml"
+    config.write_text('network = "metro"\nport = 0\ndatabase_url = "sqlite:///undefined.db"\n', encoding="utf-8")
+    assert run("migrate", "--config", str(config)).returncode == 0
+    done = run("serve", "--config", str(config))
+    assert done.returncode == 2
+    assert "network metro is not defined; run: waypass-server network apply --config FILE" in done.stderr
+
+
+def test_a_second_server_of_the_same_network_takes_over(installation: Path) -> None:
+    """The first stops: it could issue passes and not withdraw them."""
+    config = installation / "server.toml"
+    with serving(config) as (first, address):
+        assert httpx.get(f"{address}/api/v1/network", timeout=60).is_success
+        with serving(config) as (_, other):
+            assert httpx.get(f"{other}/api/v1/network", timeout=60).is_success
+            _, errors = first.communicate(timeout=60)
+    assert first.returncode == 2
+    assert errors.splitlines()[-1].startswith("waypass-server: ")
 
 
 def test_what_the_network_command_says(installation: Path, tmp_path: Path) -> None:

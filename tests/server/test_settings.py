@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from waypass_server.commands.serve import bus_settings
 from waypass_server.errors import ConfigurationError
+from waypass_server.serving import bus_settings
 from waypass_server.settings import Settings, load_settings
 
 
@@ -45,11 +45,19 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("unknown key", 'network = "metro"\ndatabse_url = "x"', "unknown setting 'databse_url'; known are broker, .*url"),
+        (
+            "unknown key",
+            'network = "metro"\ndatabse_url = "x"',
+            "unknown setting 'databse_url'; known are broker",
+        ),
         ("no network", "port = 1", "setting 'network': Field required"),
         ("a name that no topic can hold", 'network = "a/b"', "network: expected 1 to 64 letters"),
         ("another database", 'network = "m"\ndatabase_url = "mysql://x/y"', "expected sqlite or postgresql, got mysql"),
-        ("no address", 'network = "m"\ndatabase_url = "waypass.db"', "expected an address such as sqlite:///waypass.db"),
+        (
+            "no address",
+            'network = "m"\ndatabase_url = "waypass.db"',
+            "expected an address such as sqlite:///waypass.db",
+        ),
         ("a port that is none", 'network = "m"\nport = 65536', "setting 'port': .*less than or equal to 65535"),
         ("a life too long", 'network = "m"\npass_life = 604801', "setting 'pass_life': .*less than or equal to 604800"),
         ("not TOML", "network = metro", "expected TOML"),
@@ -67,7 +75,7 @@ def test_a_misspelt_variable(tmp_path: Path) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="absent.toml: expected a configuration file: No such file"):
+    with pytest.raises(ConfigurationError, match=r"absent\.toml: expected a configuration file: No such file"):
         load_settings(tmp_path / "absent.toml", {})
 
 
@@ -93,7 +101,9 @@ def test_the_brokers_address(address: str, host: str, port: int, tls: bool) -> N
     assert found.client_id == "waypass-server-metro"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1883", "http://x", "mqtt://", "mqtt://h:port", "mqtt://u:p@h", "mqtt://h/x"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:1883", "http://x", "mqtt://", "mqtt://h:port", "mqtt://u:p@h", "mqtt://h/x"]
+)
 def test_no_address_of_a_broker(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got"):
         bus_settings(Settings(network="metro", broker=address))

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select
 
 from waypass_server.life import Actor, Kind
-from waypass_server.models.network import Staff
+from waypass_server.models.network import Network, Staff
 from waypass_server.models.people import Person, Wallet
 from waypass_server.refusals import Forbidden, Unauthenticated
 from waypass_server.roles import Role
@@ -70,7 +70,8 @@ def holder(credentials: _Token, here: ServicesHere) -> Holder:
         query = (
             select(Wallet.id, Person.id, Person.network_id)
             .join(Person, Person.id == Wallet.person_id)
-            .where(Wallet.token_hash == token_hash)
+            .join(Network, Network.id == Person.network_id)
+            .where(Wallet.token_hash == token_hash, Network.name == here.settings.network)
         )
         row = session.execute(query).one_or_none()
     if row is None:
@@ -82,9 +83,12 @@ def staff(credentials: _Token, here: ServicesHere) -> StaffMember:
     """Any member of staff. Raises `Unauthenticated`."""
     token_hash = _token_hash(credentials)
     with here.database.reading() as session:
-        member = session.scalars(
-            select(Staff).where(Staff.token_hash == token_hash, Staff.left_at.is_(None))
-        ).one_or_none()
+        query = (
+            select(Staff)
+            .join(Network, Network.id == Staff.network_id)
+            .where(Staff.token_hash == token_hash, Staff.left_at.is_(None), Network.name == here.settings.network)
+        )
+        member = session.scalars(query).one_or_none()
     if member is None:
         raise Unauthenticated("expected a staff token that is known, got another")
     return StaffMember(

@@ -94,7 +94,7 @@ def read_entries(member: Reading, here: ServicesHere, state: State, after: After
 def read_entry(entry_id: IdInPath, member: Reading, here: ServicesHere) -> EntryForStaff:
     """With its state and who moved it there."""
     with here.database.reading() as session:
-        return EntryForStaff.of(entries.find_entry(session, member.network_id, entry_id))
+        return EntryForStaff.of(entries.find_entry(session, member.network_id, entry_id, lock=False))
 
 
 @router.post("/{entry_id}/approve", summary="Approve a proposed entry")

@@ -1,7 +1,8 @@
-"""How much a request may bring: nothing is parsed of a body that is larger, whoever sends it and however it is announced.
+"""How much a request may bring: nothing is parsed of a body that is larger, whoever sends it and however it is
+announced.
 
-A body over the limit is refused as soon as that is known: from its `Content-Length`, or once more has come than may. The
-largest body that any endpoint needs is a wallet's request for a day of passes, far below the limit.
+A body over the limit is refused as soon as that is known: from its `Content-Length`, or once more has come than may.
+The largest body that any endpoint needs is a wallet's request for a day of passes, far below the limit.
 """
 
 from starlette.exceptions import HTTPException

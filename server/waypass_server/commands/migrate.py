@@ -8,13 +8,14 @@ import os
 
 import typer
 
-from waypass_server import migrations
 from waypass_server.commands.options import AsJson, ConfigFile, settings_from
-from waypass_server.database import Database
 
 
 def migrate(config: ConfigFile, as_json: AsJson = False) -> None:
     """Run the database's migrations."""
+    from waypass_server import migrations
+    from waypass_server.database import Database
+
     os.umask(0o077)  # the database is for the server alone
     database = Database(settings_from(config).database_url)
     try:

@@ -13,19 +13,18 @@ import secrets
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import select
 
-from waypass_server import network_file
 from waypass_server.commands.options import AsJson, ConfigFile, opened, settings_from
 from waypass_server.errors import ConfigurationError
-from waypass_server.models.network import Authority, Network, Scope, Staff
-from waypass_server.network_file import Change
+
+if TYPE_CHECKING:  # loaded when a command runs
+    from waypass_server.network_file import Change
 
 app = typer.Typer(help="Scopes, authorities and staff.", no_args_is_help=True)
 
@@ -37,6 +36,8 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Define the network as a file says. Prints what changed, and each new token once."""
+    from waypass_server import network_file
+
     settings = settings_from(config)
     definition = network_file.read_network_file(file)
     if definition.name != settings.network:
@@ -53,6 +54,8 @@ def token(
     as_json: AsJson = False,
 ) -> None:
     """Give a member of staff a new token; the old one is void."""
+    from waypass_server import network_file
+
     settings = settings_from(config)
     with opened(settings) as database, database.changing() as session:
         change = network_file.new_token(
@@ -64,24 +67,18 @@ def token(
 @app.command()
 def show(config: ConfigFile, as_json: AsJson = False) -> None:
     """List scopes, authorities and staff."""
+    from waypass_server import network_file
+
     settings = settings_from(config)
-    rows: list[Change] = []
     with opened(settings) as database, database.reading() as session:
-        network_id = session.execute(select(Network.id).where(Network.name == settings.network)).scalar_one_or_none()
-        for scope in session.scalars(select(Scope).where(Scope.network_id == network_id).order_by(Scope.number)):
-            rows.append(Change(what="scope", name=f"{scope.number} {scope.name}", change="defined"))
-        for authority in session.scalars(select(Authority).where(Authority.network_id == network_id)):
-            rows.append(Change(what="authority", name=authority.name, change="defined"))
-        for member in session.scalars(select(Staff).where(Staff.network_id == network_id).order_by(Staff.name)):
-            state = "works" if member.left_at is None else "left"
-            rows.append(Change(what="staff", name=member.name, change=state, roles=tuple(member.roles)))
+        rows = network_file.defined(session, settings.network)
     _print(rows, as_json=as_json)
     if not rows:
         typer.echo(f"network {settings.network} is not defined yet", err=True)
         raise typer.Exit(1)
 
 
-def _print(changes: Iterable[Change], *, as_json: bool) -> None:
+def _print(changes: "Iterable[Change]", *, as_json: bool) -> None:
     changes = list(changes)
     if as_json:
         for change in changes:

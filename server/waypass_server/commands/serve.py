@@ -1,170 +1,21 @@
-"""`waypass-server serve`: HTTP API, publisher and scheduler in one process.
+"""`waypass-server serve`: HTTP API, publisher and scheduler in one process; what it does in which order is in
+`serving`.
 
-In this order; what cannot be mended by waiting is one line on standard error and exit code 2:
-
-1. settings, issuer keys and signers are read
-2. the database is opened, and must be in the newest form
-3. the address is bound (a port in use is named), and printed: `server: listening on http://HOST:PORT`
-4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it
-5. HTTP is served until SIGTERM or SIGINT; then requests that run are finished, and everything stops in the reverse
-   order
-
-There is no access log: nothing here writes down who fetched what.
+Prints one line to standard error when it listens, `server: listening on http://HOST:PORT`, then runs until SIGTERM or
+SIGINT and exits 0. What keeps it from starting is one line on standard error and exit code 2.
 """
 
 import logging
 import os
-import random
-import secrets
-import signal
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
-from urllib.parse import urlsplit
 
-import typer
-import uvicorn
-
-from waypass_protocol.keys import Use
-from waypass_server import migrations
-from waypass_server.app import create_app
-from waypass_server.bus import BusSettings, MqttBus, Tls
 from waypass_server.commands.options import ConfigFile, settings_from
-from waypass_server.database import Database
-from waypass_server.errors import ConfigurationError
-from waypass_server.keyring import read_keyring
-from waypass_server.notices import FileOutbox
-from waypass_server.publisher import Publisher
-from waypass_server.scheduler import Scheduler
-from waypass_server.services import Services, SystemClock
-from waypass_server.settings import Settings
-from waypass_server.signer_folder import read_signers
-
-GRACE = 5
-"""Seconds that requests which run are given to finish."""
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def serve(config: ConfigFile) -> None:
     """Serve the HTTP API, publish status lists, and let entries take their course."""
+    from waypass_server import serving
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.umask(0o077)  # database and outbox are for the server alone
-    settings = settings_from(config)
-    bus = MqttBus(bus_settings(settings))
-    services = make_services(settings)
-    try:
-        migrations.check(services.database.engine)
-        with bound(settings.host, settings.port) as listener:
-            _run(services, bus, listener)
-    finally:
-        services.database.close()
-
-
-def make_services(settings: Settings) -> Services:
-    """The real services. Raises `ServerError` when keys, signers or database cannot be used."""
-    clock = SystemClock()
-    keyring = read_keyring(settings.keys)
-    if keyring.network != settings.network:
-        raise ConfigurationError(f"keys: expected keys of network {settings.network}, got {keyring.network}")
-    now = int(clock.now())
-    return Services(
-        settings=settings,
-        pass_signer=keyring.signer(Use.PASS, now),
-        status_signer=keyring.signer(Use.STATUS, now),
-        evidence_signers=read_signers(settings.evidence_signers),
-        database=Database(settings.database_url),
-        clock=clock,
-        random_bytes=secrets.token_bytes,
-        indexes=random.SystemRandom(),
-        notices=FileOutbox(settings.notices),
-    )
-
-
-def bus_settings(settings: Settings) -> BusSettings:
-    """Where the broker is, from its address. Raises `ConfigurationError`."""
-    try:
-        address = urlsplit(settings.broker)
-        port = address.port
-    except ValueError:
-        address, port = urlsplit(""), None
-    if address.scheme not in _PORTS or not address.hostname or address.path.strip("/") or address.username:
-        raise ConfigurationError(f"broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got {settings.broker!r}")
-    return BusSettings(
-        client_id=f"waypass-server-{settings.network}",
-        host=address.hostname,
-        port=_PORTS[address.scheme] if port is None else port,
-        username=settings.broker_user,
-        password=_password(settings),
-        tls=Tls() if address.scheme == "mqtts" else None,
-    )
-
-
-@contextmanager
-def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens. Raises `ConfigurationError` that names HOST:PORT."""
-    try:
-        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-            listener.listen(128)
-            yield listener
-    except OSError as error:
-        raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
-
-
-@dataclass(slots=True)
-class _Signals:
-    """Keeps SIGTERM and SIGINT from ending the process before everything has stopped."""
-
-    seen: int | None = None
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        self.seen = number
-
-
-def _run(services: Services, bus: MqttBus, listener: socket.socket) -> None:
-    signals = _Signals()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signals)
-    publisher, scheduler = Publisher(services, bus), Scheduler(services)
-    services.nudge.listen(publisher.nudge)
-    services.nudge.listen(scheduler.nudge)
-    host, port = listener.getsockname()[:2]
-    typer.echo(f"server: listening on http://{f'[{host}]' if ':' in host else host}:{port}", err=True)
-    publisher.start()
-    scheduler.start()
-    bus.start()
-    try:
-        # A signal that came before uvicorn minds them is not lost.
-        if signals.seen is None:
-            _http_server(services).run(sockets=[listener])
-    finally:
-        scheduler.stop()
-        publisher.stop()
-        bus.stop()
-
-
-def _http_server(services: Services) -> uvicorn.Server:
-    settings = uvicorn.Config(
-        create_app(services),
-        access_log=False,
-        log_config=None,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-    )
-    return uvicorn.Server(settings)
-
-
-def _password(settings: Settings) -> str | None:
-    file = settings.broker_password_file
-    if file is None:
-        return None
-    try:
-        return file.read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, UnicodeDecodeError, IndexError):
-        raise ConfigurationError(f"broker_password_file: expected one line with the password in {file}") from None
+    serving.run(settings_from(config))

@@ -51,15 +51,13 @@ def play(playing: Playing, narrator: Narrator) -> Report:
     )
     story.note(f"seed {playing.seed}, files in {playing.folder}")
     try:
-        with deployment:
+        with deployment, watch:
             deployment.start()
-            watch.start()
             for chapter in _chapters(playing):
                 chapter(scene)
     except (SimulatorError, Refused) as error:
         story.step("the story goes on to its end", expected="no trouble", seen=str(error), ok=False)
     finally:
-        watch.close()
         for wallet in scene.wallets.values():
             wallet.close()
     return Report(

@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -51,10 +52,30 @@ class StateWatch:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def held(self, reader: str) -> dict[str, Held]:
         """What a reader holds, by list."""
         with self._news:
             return _held(self._states.get(reader))
+
+    def wait_version(self, reader: str, uri: str, version: int, *, timeout: float) -> Held | None:
+        """Wait until a reader holds a list in this version or a later one; None at the deadline."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            while True:
+                held = _held(self._states.get(reader)).get(uri)
+                if held is not None and held.version >= version:
+                    return held
+                if not self._news.wait(timeout=max(0.0, deadline - time.monotonic())):
+                    return None
 
     def wait_newer(self, reader: str, before: Mapping[str, Held], *, timeout: float) -> Held | None:
         """Wait until a reader holds any list in a later version than `before`; None at the deadline."""
