@@ -10,19 +10,23 @@ Several texts in one frame give one decision:
 2. the first text that opens, in the decoder's order, opens the lane; it alone is remembered, so two people's codes in
    one frame open once, and the second opens when the lane has closed again
 3. where none opens, the first one's reason is what is shown
+
+`decide` raises for no text that anybody knows of. Should one be found all the same, that text is malformed, the log
+names the kind of error and nothing of the text, and the lanes go on: no code can open or stall a gate by raising.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import HeldList, StatusStore
 from waypass_protocol.passes import PASS_PREFIX
 from waypass_protocol.presentation import PRESENTATION_PREFIX
-from waypass_protocol.reasons import Decision, Outcome
+from waypass_protocol.reasons import DECISIONS, Decision, Outcome, Reason
 from waypass_protocol.reentry import ReentryMemory
 from waypass_reader.clock import Clock
+from waypass_reader.log import Log
 
 
 def is_waypass(text: str) -> bool:
@@ -53,7 +57,18 @@ class Judgement:
 class Desk:
     """Decides for all lanes of one reader."""
 
-    def __init__(self, *, gate: Gate, store: StatusStore, memory: ReentryMemory, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        store: StatusStore,
+        memory: ReentryMemory,
+        clock: Clock,
+        log: Log,
+        rule: Callable[..., Decision] = decide,
+    ) -> None:
+        self._log = log
+        self._rule = rule
         self._gate = gate
         self._store = store
         self._memory = memory
@@ -81,11 +96,15 @@ class Desk:
             return replace(chosen, decision=replace(chosen.decision, place=None))
 
     def _decide(self, text: str, now: int) -> Decision:
-        return decide(
-            text,
-            now=now,
-            clock_trusted=self._store.clock_trusted(now, synchronised=self._clock.synchronised()),
-            gate=self._gate,
-            lists=self._store.view,
-            reentry=self._memory,
-        )
+        try:
+            return self._rule(
+                text,
+                now=now,
+                clock_trusted=self._store.clock_trusted(now, synchronised=self._clock.synchronised()),
+                gate=self._gate,
+                lists=self._store.view,
+                reentry=self._memory,
+            )
+        except Exception as error:  # noqa: BLE001 - the module's docstring says why
+            self._log.warning("a code could not be judged", error=type(error).__name__)
+            return DECISIONS[Reason.MALFORMED]

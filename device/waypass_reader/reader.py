@@ -59,6 +59,7 @@ class Reader:
                 now=int(clock.now()),
             ),
             clock=clock,
+            log=log,
         )
         self._link = self._make_link()
         self._writer = Writer(stdout)

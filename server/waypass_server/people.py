@@ -1,7 +1,8 @@
 """People by their exact reference, and how a wallet comes to its person.
 
 1. a desk makes a code for a person: random, single use, ten minutes, shown once
-2. a wallet sends the code and gets a token; a reference alone fetches nothing
+2. a wallet sends the code and gets a token; a reference alone fetches nothing. The wallet that the person had before
+   ends with that, so that a lost phone fetches no more passes; nobody else can end a wallet
 3. wrong codes are counted over ten minutes, for each address and altogether; past the limits no code is looked at
    (`TooMany`)
 
@@ -157,6 +158,8 @@ def _usable_code(session: Session, network_id: int, typed: str, now: int) -> Des
 
 def _make_wallet(session: Session, code: DeskCode, *, network_id: int, random_bytes: RandomBytes, now: int) -> str:
     code.used_at = now
+    for older in session.scalars(select(Wallet).where(Wallet.person_id == code.person_id, Wallet.ended_at.is_(None))):
+        older.ended_at = now
     token = make_token(WALLET_PREFIX, random_bytes)
     wallet = Wallet(person_id=code.person_id, token_hash=hash_secret(token), created_at=now)
     session.add(wallet)

@@ -15,7 +15,7 @@ from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
 from waypass_protocol.messages import LaneState, LiveMessage
 from waypass_protocol.passes import Aspect
 from waypass_protocol.policy import Policy
-from waypass_protocol.reasons import Reason
+from waypass_protocol.reasons import Decision, Outcome, Reason
 from waypass_protocol.reentry import ReentryMemory
 from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
@@ -111,6 +111,7 @@ class Station:
             store=self.store,
             memory=ReentryMemory(reentry=policy.reentry, new_key=lambda: bytes(32), now=NOW),
             clock=self.clock,
+            log=self.log,
         )
         self.store.receive(Kind.SNAPSHOT, self.issued.snapshot(), now=NOW)
         self.renew()
@@ -169,6 +170,18 @@ def test_whoever_may_not_pass_waits_for_staff_until_nobody_is_there(station: Sta
     assert station.turnstile.told == ["wait", "idle", "close"]
     heard = station.outlet.heard[0]
     assert (heard.state, heard.reason, heard.aspect) == (LaneState.WAIT, Reason.RED, "red")
+
+
+def test_a_code_that_no_rule_foresaw_neither_opens_nor_stalls_the_gate(station: Station) -> None:
+    def broken(text: str, **_: object) -> Decision:
+        raise ZeroDivisionError(f"about {text}")
+
+    memory = ReentryMemory(reentry=120, new_key=lambda: bytes(32), now=NOW)
+    gate = Gate(trust=station.issuer.trust, scope=SCOPE, policy=Policy())
+    desk = Desk(gate=gate, store=station.store, memory=memory, clock=station.clock, log=station.log, rule=broken)
+    decision = desk.judge(["WP1:SECRET"]).decision
+    assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.MALFORMED)
+    assert station.log.lines[-1] == ("a code could not be judged", {"error": "ZeroDivisionError"})
 
 
 def test_a_frame_without_a_code_is_nothing(station: Station) -> None:

@@ -169,6 +169,16 @@ def test_a_wallet_token_is_no_staff_token_nor_the_other_way_round(office: Office
     assert office.call("desk", "GET", "/me").status_code == 401
 
 
+def test_a_new_wallet_takes_the_place_of_the_one_before(office: Office) -> None:
+    """A lost phone fetches no more passes."""
+    office.person("p-1")
+    lost = office.wallets["p-1"]
+    office.person("p-1")
+    office.do("p-1", "GET", "/me")
+    office.wallets["lost"] = lost
+    assert office.call("lost", "GET", "/me").status_code == 401
+
+
 def test_tokens_of_another_network_are_unknown(office: Office) -> None:
     """One database may hold several networks; a server serves one."""
     office.person("p-1")

@@ -1,8 +1,8 @@
 """Who is calling: staff with a role, or the holder of a wallet.
 
-A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, and one
-of somebody who has left, is answered alike (`Unauthenticated`). A member of staff without the role is refused
-(`Forbidden`) before anything of the request is looked at.
+A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, one of
+another network, one of an earlier wallet, and one of somebody who has left are answered alike (`Unauthenticated`). A
+member of staff without the role is refused (`Forbidden`) before anything of the request is looked at.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,11 @@ def holder(credentials: _Token, here: ServicesHere) -> Holder:
             select(Wallet.id, Person.id, Person.network_id)
             .join(Person, Person.id == Wallet.person_id)
             .join(Network, Network.id == Person.network_id)
-            .where(Wallet.token_hash == token_hash, Network.name == here.settings.network)
+            .where(
+                Wallet.token_hash == token_hash,
+                Wallet.ended_at.is_(None),
+                Network.name == here.settings.network,
+            )
         )
         row = session.execute(query).one_or_none()
     if row is None:

@@ -36,7 +36,7 @@ class DeskCode(Base):
 
 
 class Wallet(Base):
-    """A wallet that a person enrolled. The token itself is not kept."""
+    """A wallet that a person enrolled; `ended_at` once another took its place. The token itself is not kept."""
 
     __tablename__ = "wallets"
 
@@ -44,6 +44,7 @@ class Wallet(Base):
     person_id: Mapped[int] = mapped_column(ID, ForeignKey("people.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[Seconds]
+    ended_at: Mapped[Seconds | None]
 
 
 class FailedEnrolment(Base):
