@@ -30,7 +30,7 @@ test: setup-test
 check: setup-test
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
-	@$(PY) -m mypy protocol device server simulator tests benchmarks
+	@$(PY) -m mypy protocol device server simulator tests benchmarks scripts
 
 bench: setup-test
 	@$(PY) benchmarks/decision.py
