@@ -2,7 +2,8 @@
 
 A folder holds, all of it public and signed:
 
-- `messages/HASH-VERSION.snapshot` and `.delta`, HASH being 16 hex digits of the SHA-256 of the list's URI, and `head`
+- `messages/HASH-VERSION.snapshot` and `.delta`, HASH being 16 hex digits of the SHA-256 of the list's URI, and
+  `newest.head`
 - `floors.0` and `floors.1`: the floors in two generations, each with its number and a checksum
 - `set-aside/`: what was found damaged, for somebody to look at
 
@@ -31,7 +32,7 @@ from waypass_protocol.status import MAX_SNAPSHOT
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.log import Log
 
-_HEAD = "head"
+_HEAD = "newest.head"
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,20})\.(snapshot|delta)")
 _GENERATIONS = 2
 _MAX_FLOORS = 16 * 1024 * 1024

@@ -120,10 +120,10 @@ def test_a_delta_that_is_lost_leaves_the_list_unknown_and_never_older(
 def test_what_the_list_does_not_need_is_removed(folder: Path, issuer: Issuer, issued: IssuedList) -> None:
     run = start(folder, issuer)
     feed(run, issuer, issued, 7, 8)
-    assert messages(folder) == ["1.snapshot", "2.delta", "3.delta", "head"]
+    assert messages(folder) == ["1.snapshot", "2.delta", "3.delta", "newest.head"]
     run.inbox.take(Kind.SNAPSHOT, issued.snapshot())
     run.inbox.take(Kind.DELTA, issued.change(9))
-    assert messages(folder) == ["3.snapshot", "4.delta", "head"]
+    assert messages(folder) == ["3.snapshot", "4.delta", "newest.head"]
     assert start(folder, issuer).version() == 4
 
 
@@ -163,7 +163,7 @@ def test_a_floors_file_with_one_changed_byte_does_not_count(folder: Path) -> Non
     assert DiskKeeper(folder, log=RecordingLog()).floors.versions[URI].value == 1
 
 
-@pytest.mark.parametrize("pattern", ["*.snapshot", "*.delta", "head"])
+@pytest.mark.parametrize("pattern", ["*.snapshot", "*.delta", "*.head"])
 def test_a_damaged_message_is_reported_and_set_aside(
     folder: Path, issuer: Issuer, issued: IssuedList, pattern: str
 ) -> None:
@@ -176,7 +176,7 @@ def test_a_damaged_message_is_reported_and_set_aside(
     assert (folder / "set-aside" / path.name).exists()
     assert not path.exists()
     # Without the head the age is still that of the floors; without a part the list is unknown, never older.
-    assert after.version() == (2 if pattern == "head" else None)
+    assert after.version() == (2 if pattern == "*.head" else None)
     feed(after, issuer, issued)
     assert after.version() == 2
 
@@ -185,7 +185,7 @@ def test_a_file_of_a_run_that_was_cut_off_is_removed(folder: Path, issuer: Issue
     feed(start(folder, issuer), issuer, issued)
     (folder / "messages" / "head.new").write_bytes(b"half")
     assert start(folder, issuer).log.lines == []
-    assert messages(folder) == ["1.snapshot", "head"]
+    assert messages(folder) == ["1.snapshot", "newest.head"]
 
 
 def test_a_disk_that_can_not_be_written_keeps_no_withdrawal_out_of_memory(

@@ -148,7 +148,7 @@ def test_a_restart_without_network_still_decides(gate: Gate, broker: LocalBroker
         server.change(issued, 7, iat=gate.now)
         server.head(issued, sequence=1, iat=gate.now)
         wait_for(lambda: server.version("gate-1", URI) == 2, "version 2")
-        wait_for((gate.folder / "state" / "messages" / "head").exists, "the head on disk")
+        wait_for((gate.folder / "state" / "messages" / "newest.head").exists, "the head on disk")
         reader.kill()
     broker.kill()
     with gate.run() as reader:
