@@ -334,10 +334,8 @@ class StatusStore:
 
     def _swap(self, uri: str, mark: Mark, packed: bytes, digest: bytes) -> tuple[Report, ...]:
         """Write the floor, then let decisions see the list; its age is what the newest head makes of it."""
-        before = self.view.get(uri)
         renewal = self._floors.renewals.get(uri)
-        known = renewal.value if renewal is not None else None
-        renewed = before.renewed if before is not None else known
+        renewed = None if renewal is None else renewal.value
         held = HeldList(uri=uri, version=mark.value, packed=packed, digest=digest, renewed=renewed)
         self._parts[uri].mismatch = False
         head = self._head

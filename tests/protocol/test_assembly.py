@@ -392,6 +392,7 @@ def test_a_mismatch_ends_with_a_newer_snapshot() -> None:
     reader = damaged()
     reader.take(SNAPSHOT, RING.snapshots[6])
     assert (reader.version, reader.age()) == (6, None)
+    assert not reader.store.needs_snapshot(URI)
     reader.take(HEAD, RING.heads[6])
     assert reader.age(NOW + 6) == 0
 
@@ -494,6 +495,7 @@ def test_a_restart_without_network_holds_the_same_lists_at_the_same_ages(now: in
     reader = busy()
     again = reader.restarted(now=now)
     assert again.store.view == reader.store.view
+    assert again.store.head == reader.store.head
     assert again.store.floors == reader.store.floors
     assert not again.store.needs_snapshot(URI)
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -143,16 +144,20 @@ def test_before_the_network_is_defined(installation: Path) -> None:
     assert "network metro is not defined; run: waypass-server network apply --config FILE" in done.stderr
 
 
-def test_a_second_server_of_the_same_network_takes_over(installation: Path) -> None:
-    """The first stops: it could issue passes and not withdraw them."""
-    config = installation / "server.toml"
-    with serving(config) as (first, address):
-        assert httpx.get(f"{address}/api/v1/network", timeout=60).is_success
-        with serving(config) as (_, other):
-            assert httpx.get(f"{other}/api/v1/network", timeout=60).is_success
-            _, errors = first.communicate(timeout=60)
-    assert first.returncode == 2
+def test_it_does_not_go_on_when_nothing_can_be_published(installation: Path) -> None:
+    """It could issue passes and not withdraw them."""
+    damaged = installation / "damaged.db"
+    with sqlite3.connect(installation / "waypass.db") as source, sqlite3.connect(damaged) as copy:
+        source.backup(copy)
+        assert copy.execute("UPDATE status_versions SET digest = zeroblob(32)").rowcount == 1
+    config = installation / "damaged.toml"
+    text = (installation / "server.toml").read_text(encoding="utf-8")
+    config.write_text(f'{text}database_url = "sqlite:///damaged.db"\n', encoding="utf-8")
+    with serving(config) as (process, _):
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
     assert errors.splitlines()[-1].startswith("waypass-server: ")
+    assert "Traceback" not in errors
 
 
 def test_what_the_network_command_says(installation: Path, tmp_path: Path) -> None:
