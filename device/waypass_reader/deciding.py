@@ -95,6 +95,11 @@ class Desk:
             self._memory.remember(chosen.decision.place, now)
             return replace(chosen, decision=replace(chosen.decision, place=None))
 
+    def forget(self) -> None:
+        """Drop what is past the re-entry time, on a station where nobody comes."""
+        with self._lock:
+            self._memory.forget(int(self._clock.now()))
+
     def _decide(self, text: str, now: int) -> Decision:
         try:
             return self._rule(

@@ -7,7 +7,8 @@
    trust in the clock changed; one that has opened is not, as long as it stays in view.
 4. 2 s after the last Waypass text was in view the lane is idle again; a poster with another code does not hold it.
 5. A camera that can't be opened or is lost makes the lane out of order: it says so, and tries again every second.
-   A single frame that can't be read is passed over. A turnstile that fails makes it out of order too.
+   A single frame that can't be read is passed over. A turnstile that fails makes it out of order too, and so does
+   any error that nobody foresaw: one lane's trouble is its own, and the other lanes go on.
 6. A source of files ends; then so does the lane.
 
 A decision takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
@@ -86,6 +87,8 @@ class Lane:
                     break
                 except SourceError as error:
                     self._fail(str(error))
+                except Exception as error:  # noqa: BLE001 - rule 5: a lane's trouble is its own
+                    self._fail(f"unforeseen {type(error).__name__}")
         finally:
             self._parts.turnstile.close()
             self._parts.display.close()

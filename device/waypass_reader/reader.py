@@ -94,11 +94,12 @@ class Reader:
             self._log.info("stopped", reader=self._table.reader)
 
     def _look_after(self, lanes: "set[Future[None]]") -> None:
-        """Wait for the end; send counts as they finish. Raises what a lane raised."""
+        """Wait for the end; send counts as they finish, and forget what is past. Raises what a lane raised."""
         while lanes and not self._stopping.is_set():
             done, lanes = wait(lanes, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
             for lane in done:
                 lane.result()
+            self._desk.forget()
             finished = self._counts.take_finished(self._clock.now())
             if finished and self._link is not None:
                 self._link.say_counts(finished)

@@ -353,6 +353,20 @@ def test_a_camera_that_is_not_there_leaves_the_other_lane_alone(station: Station
     assert broken.state is LaneState.OUT_OF_ORDER
 
 
+def test_trouble_that_nobody_foresaw_is_one_lane_s_own_and_passes(station: Station) -> None:
+    tries: list[int] = []
+
+    def flaky() -> FrameSource:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ZeroDivisionError("a driver's bug")
+        return ScriptedSource(station.clock, [(station.issuer.paper(),)])
+
+    station.lane(flaky).run()
+    assert ("the lane is out of order", {"lane": "north", "cause": "unforeseen ZeroDivisionError"}) in station.log.lines
+    assert station.turnstile.opened == 1
+
+
 def test_a_turnstile_that_fails_makes_the_lane_out_of_order_and_shows_no_green(station: Station) -> None:
     turnstile = BrokenTurnstile()
     station.turnstile = turnstile
