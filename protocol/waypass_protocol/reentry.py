@@ -70,10 +70,11 @@ class ReentryMemory:
         self.forget(now)
         if not 0 <= now - self._epochs[0].since < KEY_LIFE:
             self._epochs.insert(0, self._new_epoch(now))
+        # Once only, under whichever key: the newest opening counts, and stands last, in the order of the times.
+        for epoch in self._epochs:
+            epoch.opened.pop(_mark(epoch.keyed, place), None)
         newest = self._epochs[0]
-        mark = _mark(newest.keyed, place)
-        newest.opened.pop(mark, None)  # so that it stands last, in the order of the times
-        newest.opened[mark] = now
+        newest.opened[_mark(newest.keyed, place)] = now
 
     def __len__(self) -> int:
         """How many openings are remembered."""
