@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 SYSTEM_DEMO := libzbar0
-SYSTEM_TEST := libzbar0 mosquitto
+SYSTEM_TEST := libzbar0 mosquitto systemd
 
 .PHONY: help setup setup-test demo test check bench fuzz lock clean
 
@@ -24,10 +24,13 @@ setup-test:
 demo: setup
 	@.venv/bin/waypass demo --headless
 
+# Two processes: most tests wait for programs, brokers and disks.
 test: setup-test
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist worksteal
 
-check: setup-test
+# Needs no system packages.
+check:
+	@scripts/setup
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy protocol device server simulator tests benchmarks scripts

@@ -178,7 +178,8 @@ def make_services(folder: Path) -> Services:
         make_key(network=NETWORK, uses=frozenset({use}), nbf=now - 60, exp=now + YEAR, private=secrets.token_bytes(32))
         for use in (Use.PASS, Use.STATUS)
     )
-    (folder / "keys.jwks").write_text(Keyring(NETWORK, [pass_key, status_key]).trust_set().to_json())
+    keys = Keyring(NETWORK, [pass_key, status_key])
+    (folder / "keys.jwks").write_text(keys.trust_set().to_json())
     database = Database(f"sqlite:///{folder / 'waypass.db'}")
     migrations.upgrade(database.engine)
     return Services(
@@ -187,8 +188,7 @@ def make_services(folder: Path) -> Services:
         clock=SystemClock(),
         random_bytes=secrets.token_bytes,
         indexes=random.SystemRandom(),
-        pass_signer=pass_key.signer,
-        status_signer=status_key.signer,
+        keys=keys,
         evidence_signers=SignerSet.of([]),
         notices=MemoryOutbox(),
     )

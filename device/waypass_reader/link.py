@@ -193,14 +193,15 @@ class StatusLink:
         self._say_state()
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
-        self._tell_unreachable("the broker can't be reached; the gate decides by its policy")
+        # The library does not say why; nobody listens there in most cases, or the network is out.
+        self._tell_unreachable("the broker can't be reached; the gate decides by its policy", "no connection")
 
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         was_connected, self._connected = self._connected, False
         if was_connected and not self._ending.is_set():
             self._tell_unreachable("the connection to the broker is lost; the gate decides by its policy", str(code))
 
-    def _tell_unreachable(self, event: str, cause: str = "") -> None:
+    def _tell_unreachable(self, event: str, cause: str) -> None:
         if not self._told_unreachable:
             self._told_unreachable = True
             self._log.warning(event, broker=self._place, cause=cause)

@@ -3,8 +3,22 @@
 from fastapi import FastAPI
 
 from waypass_server import problems
-from waypass_server.api import bases, desk, entries, facts, me, network, operations, passes, review, status_lists
+from waypass_server.api import (
+    bases,
+    desk,
+    entries,
+    facts,
+    health,
+    me,
+    network,
+    operations,
+    passes,
+    review,
+    status_lists,
+    wallet_files,
+)
 from waypass_server.api.limits import BodyLimit
+from waypass_server.health import Vitals
 from waypass_server.services import Services
 
 _TAGS = [
@@ -18,11 +32,14 @@ _TAGS = [
     {"name": "facts", "description": "Exposure notices and survey answers: yellow at most."},
     {"name": "operations", "description": "Emergency withdrawals and the log of changes."},
     {"name": "status lists", "description": "What readers hold, for everybody."},
+    {"name": "health", "description": "Whether the server can do its work; nothing about anybody."},
 ]
 
 
-def create_app(services: Services) -> FastAPI:
-    """The application. Whoever calls runs publisher and scheduler beside it (`commands.serve`)."""
+def create_app(services: Services, *, vitals: Vitals | None = None) -> FastAPI:
+    """The application. Whoever calls runs publisher and scheduler beside it (`serving`), and says by `vitals` how
+    they are.
+    """
     app = FastAPI(
         title="Waypass server",
         version="1",
@@ -34,9 +51,23 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.vitals = vitals or Vitals()
     app.state.source_key = services.random_bytes(32)
     problems.install(app)
     app.add_middleware(BodyLimit)
-    for module in (network, me, passes, desk, bases, entries, review, facts, operations, status_lists):
+    for module in (
+        network,
+        me,
+        passes,
+        desk,
+        bases,
+        entries,
+        review,
+        facts,
+        operations,
+        status_lists,
+        health,
+        wallet_files,
+    ):
         app.include_router(module.router)
     return app

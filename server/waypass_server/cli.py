@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from waypass_server.commands import evidence, keys, network, reader
+from waypass_server.commands import evidence, keys, lists, network, reader
 from waypass_server.commands.broker import broker, broker_password
 from waypass_server.commands.migrate import migrate
 from waypass_server.commands.serve import serve
@@ -23,8 +23,7 @@ app.command("broker-password")(broker_password)
 app.command("migrate")(migrate)
 app.add_typer(keys.app, name="keys")
 app.add_typer(network.app, name="network")
-app.add_typer(reader.app, name="reader")
-app.add_typer(keys.app, name="keys")
+app.add_typer(lists.app, name="lists")
 app.add_typer(reader.app, name="reader")
 app.add_typer(evidence.app, name="evidence")
 

@@ -1,6 +1,6 @@
 """Facts: status data about a person, with a source and a validity. They make yellow at most; nothing here can make red.
 
-Health certificates, handed in by the wallet, weigh this much (`weigh`):
+Health certificates, handed in by the wallet or at a desk, weigh this much (`weigh`):
 
 - a negative test: admits from the sample on for 72 h
 - a vaccination whose series is complete: admits while the certificate is in force; an incomplete one is kept and does
@@ -124,6 +124,7 @@ def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Acto
         valid_from=weighed.valid_from,
         valid_until=weighed.valid_until,
         digest=digest,
+        recorded_by=actor.staff_id,
         recorded_at=now,
     )
     _add(session, fact, actor, now)

@@ -1,7 +1,8 @@
 """Places for passes: random free indexes in the network's open status list.
 
 1. An index is drawn at random among all 2^20, so that neighbours in a list say nothing about each other
-2. it is not a decoy, and no pass ever had it: an index is never allocated twice, whatever became of its pass
+2. it is not a decoy, and no pass ever had it: an index is never allocated twice, whatever became of its pass,
+   and also when the pass itself is forgotten
 3. a list that is over `full` gets no more passes: a new one is opened, and taken as soon as it has a published
    version (until then the old one is filled up to `brim`, so that no pass stands in a list that no reader can hold
    yet)
@@ -13,12 +14,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, union_all
 from sqlalchemy.orm import Session
 
 from waypass_protocol.bits import LIST_INDEXES
 from waypass_protocol.names import list_name
-from waypass_server.models.status import Decoy, ListVersion, PassRow, StatusList
+from waypass_server.models.status import Decoy, ListVersion, PassRow, StatusList, UsedIndex
 
 _ASKED_AT_ONCE = 500  # SQLite allows more; one statement stays short
 
@@ -95,8 +96,9 @@ class Allocator:
 def _taken(session: Session, list_id: int, indexes: set[int]) -> set[int]:
     asked = sorted(indexes)
     passes = select(PassRow.idx).where(PassRow.list_id == list_id, PassRow.idx.in_(asked))
+    used = select(UsedIndex.idx).where(UsedIndex.list_id == list_id, UsedIndex.idx.in_(asked))
     decoys = select(Decoy.idx).where(Decoy.list_id == list_id, Decoy.idx.in_(asked))
-    return {*session.scalars(passes), *session.scalars(decoys)}
+    return set(session.scalars(union_all(passes, used, decoys)))
 
 
 def decoys_of(session: Session, list_id: int) -> Sequence[int]:

@@ -144,11 +144,12 @@ def issue_bound(
         raise TooManyPasses(f"expected at most {ALIVE} live passes, got {alive} and {len(requests)} more")
     places = allocator(services).allocate(session, person.network_id, len(requests), now)
     iat, exp = _times(now, services.settings.pass_life)
+    signer = services.pass_signer
     issued = []
     for request, idx, shown in zip(requests, places.indexes, said, strict=True):
         place = Place(uri=places.uri, idx=idx)
         pass_ = Pass(iat=iat, exp=exp, place=place, aspects=shown, holder=request.holder)
-        issued.append(sign_pass(pass_, services.pass_signer))
+        issued.append(sign_pass(pass_, signer))
         session.add(_row(person_id, places.list_id, PassKind.BOUND, pass_, now))
     return issued
 
@@ -165,8 +166,9 @@ def issue_paper(
     iat, exp = _times(now, services.settings.paper_life)
     place = Place(uri=places.uri, idx=places.indexes[0])
     pass_ = Pass(iat=iat, exp=exp, place=place, aspects=shown, hint=hint)
+    signer = services.pass_signer
     try:
-        signed = sign_pass(pass_, services.pass_signer)
+        signed = sign_pass(pass_, signer)
     except Malformed as error:  # the hint is all that others chose
         raise RequestRefused(str(error)) from None
     session.add(_row(person_id, places.list_id, PassKind.PAPER, pass_, now))

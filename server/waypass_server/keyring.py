@@ -11,8 +11,12 @@ keys of one network. It is read in this order; the first rule that fails decides
 5. all keys are of one network
 
 A key signs for a use that it names while `nbf <= now < exp` and it is not retired; among several, the one that began
-last. A retired key stays in the trust set, so that what it signed lives on, unless it was retired as no longer to be
-trusted.
+last. One that began within the last `SETTLING` seconds is taken only when no other may sign: a reader whose clock is
+behind would refuse it still. A retired key stays in the trust set, so that what it signed lives on, unless it was
+retired as no longer to be trusted.
+
+The server asks its `IssuerKeys` for the key in force each time that it signs. A `Keyring` is one that stays as it is;
+`key_folder.KeyFolder` follows the folder.
 """
 
 import json
@@ -20,7 +24,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import (
@@ -37,6 +41,8 @@ from waypass_server.errors import ServerError
 
 _MEMBERS = {"network", "uses", "nbf", "exp", "retired", "trusted"}
 _OTHERS_MAY = 0o077
+SETTLING = 120
+"""Seconds; twice what a reader's clock may be off."""
 
 
 class KeyringError(ServerError):
@@ -80,11 +86,33 @@ class IssuerKey:
         }
 
 
+class IssuerKeys(Protocol):
+    """Which keys are in force, asked anew each time that something is signed."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the keys as they are stored now do not count, or None."""
+        ...
+
+    def signer(self, use: Use, now: int) -> Signer:
+        """The key that signs for `use` at `now`. Raises `NoSigner`."""
+        ...
+
+    def trusted(self, use: Use, now: int) -> frozenset[bytes]:
+        """The `kid`s whose signatures readers with the present trust set accept for `use` at `now`."""
+        ...
+
+    def trust_set(self) -> TrustSet:
+        """What readers must trust."""
+        ...
+
+
 class Keyring:
-    """The issuer keys of one network."""
+    """The issuer keys of one network, as they were read."""
 
     def __init__(self, network: str, keys: Iterable[IssuerKey]) -> None:
         self.network = network
+        self.trouble: str | None = None
         self.keys: Sequence[IssuerKey] = tuple(sorted(keys, key=lambda key: (key.nbf, key.kid)))
 
     def signer(self, use: Use, now: int) -> Signer:
@@ -95,7 +123,13 @@ class Keyring:
                 f"expected a key that signs {use.value} at {now}, got none among {len(self.keys)};"
                 " waypass-server keys make"
             )
-        return fitting[-1].signer
+        settled = [key for key in fitting if key.nbf + SETTLING <= now]
+        return (settled or fitting)[-1].signer
+
+    def trusted(self, use: Use, now: int) -> frozenset[bytes]:
+        """The `kid`s whose signatures readers with this trust set accept for `use` at `now`."""
+        accepted = (key for key in self.keys if key.trusted and use in key.uses and key.nbf <= now < key.exp)
+        return frozenset(key.signer.kid for key in accepted)
 
     def trust_set(self) -> TrustSet:
         """What readers must trust: every key but those that were retired as no longer to be trusted."""

@@ -13,10 +13,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from waypass_server import life
+from waypass_server.keyring import NoSigner
 from waypass_server.refusals import BadInput, Conflict, Forbidden, Problem, SamePerson
 
 MEDIA_TYPE = "application/problem+json"
@@ -67,7 +68,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(IntegrityError, _on_collision)
+    app.add_exception_handler(DataError, _on_no_value)
     app.add_exception_handler(OperationalError, _on_no_database)
+    app.add_exception_handler(NoSigner, _on_no_key)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -119,10 +122,21 @@ def _on_collision(_request: Request, error: Exception) -> JSONResponse:
     return answer(Conflict.status, Conflict.name, Conflict.title, "expected to be the only one; try again")
 
 
+def _on_no_value(_request: Request, error: Exception) -> JSONResponse:
+    """PostgreSQL has values that it cannot hold, such as text with a zero character."""
+    _log.warning("a value was refused by the database: %s", type(error).__name__)
+    return answer(BadInput.status, BadInput.name, BadInput.title, "expected values that the database can hold")
+
+
 def _on_no_database(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OperationalError)
     _log.error("the database cannot be used now: %s", error.orig)
     return answer(503, "unavailable", "The server cannot do it now", "The database cannot be used now; try again.")
+
+
+def _on_no_key(_request: Request, error: Exception) -> JSONResponse:
+    _log.error("nothing can be signed: %s", error)
+    return answer(503, "no-key", "The server has no key that may sign now", str(error))
 
 
 def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -14,7 +14,13 @@ Rules:
    next connection is told what is true then.
 6. An error of the database: what is in memory is dropped and loaded again after `retry` seconds, until then nothing
    is signed, and lists grow old at the gates as they should. An error of the bus: rule 4 applies again.
-7. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
+7. Without a key that may sign status lists nothing is made and nothing is published; the log says so once, and it
+   goes on by itself when there is a key (looked for every `retry` seconds). What was committed meanwhile leaves then.
+8. When another key signs, or when readers no longer accept a key that they did (it ended, or left the trust set),
+   rule 4 applies as to a new connection: snapshots and head signed by the key in force, and the ring, in which what
+   readers would refuse is signed anew (see `versions`). A reader judges by the keys in its trust set, and its floors
+   lapse with a key that leaves it; so whatever it trusts, it finds the present, and nothing that it must report.
+9. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
    database does not add up, or when the network is not defined.
 
 SIGKILL, at each point:
@@ -37,14 +43,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from waypass_protocol.keys import Use
 from waypass_protocol.status import DELTA_RING
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
 from waypass_server.errors import BusError, ServerError
 from waypass_server.indexes import Allocator
+from waypass_server.keyring import NoSigner
 from waypass_server.services import Services
 from waypass_server.status_storage import DamagedStatus
 from waypass_server.versions import (
@@ -73,6 +82,14 @@ class Pace:
     confirm: float = 5.0
 
 
+class Trouble(StrEnum):
+    """What keeps a publisher from publishing for now."""
+
+    NO_KEY = "no-key"
+    DATABASE = "database"
+    BROKER = "broker"
+
+
 class Publisher:
     """Publishes for one network, on a thread of its own between `start` and `stop`.
 
@@ -89,14 +106,15 @@ class Publisher:
     ) -> None:
         self._services = services
         self._bus = bus
-        self._pace = pace or Pace()
+        settings = services.settings
+        self._pace = pace or Pace(gather=settings.gather, head_every=settings.head_every)
         self._monotonic = monotonic
-        self._topics = Topics(services.settings.network)
+        self._topics = Topics(settings.network)
         self._versions = Versions(
             database=services.database,
-            network=services.settings.network,
-            signer=services.status_signer,
-            allocator=Allocator(uri_prefix=services.settings.status_uri_prefix, draw=services.indexes),
+            network=settings.network,
+            keys=services.keys,
+            allocator=Allocator(uri_prefix=settings.status_uri_prefix, draw=services.indexes),
             draw=services.indexes,
             random_bytes=services.random_bytes,
         )
@@ -108,8 +126,12 @@ class Publisher:
         never = float("-inf")
         self._look_at = self._head_at = self._retry_at = self._gathered_at = never
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._signed_by: bytes | None = None
+        self._accepted: frozenset[bytes] = frozenset()
+        self.trouble: Trouble | None = None
+        """What keeps it from publishing for now (rules 6 and 7), or None."""
         self.failure: ServerError | None = None
-        """Why it stopped for good (rule 7), or None."""
+        """Why it stopped for good (rule 9), or None."""
 
     def start(self) -> None:
         """Begin. It can be started once."""
@@ -127,6 +149,11 @@ class Publisher:
         """Wait until the thread has ended (see `failure`), at most `timeout` seconds."""
         self._thread.join(timeout)
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._thread.is_alive()
+
     def nudge(self) -> None:
         """Something was committed: look now. Any thread may call it; it returns at once."""
         with self._wake:
@@ -134,8 +161,9 @@ class Publisher:
             self._wake.notify()
 
     def turn(self) -> None:
-        """Do all that is due now. Raises what rules 6 and 7 speak of; `start` has a thread that lives by them."""
+        """Do all that is due now. Raises what rules 6, 7 and 9 speak of; `start` has a thread that lives by them."""
         moment, now = self._monotonic(), self._services.now()
+        self._follow_keys(now)
         if not self._versions.loaded:
             self._versions.load(now)
         made = self._make_changes(moment, now)
@@ -144,7 +172,7 @@ class Publisher:
             return
         try:
             self._say(made, now, moment)
-        except BusError:
+        except (BusError, SQLAlchemyError, NoSigner):  # a refill may have stopped half-way
             self._refill_wanted = True
             raise
 
@@ -153,6 +181,14 @@ class Publisher:
         with self._wake:
             self._refill_wanted = True
             self._wake.notify()
+
+    def _follow_keys(self, now: int) -> None:
+        """Rules 7 and 8. Raises `NoSigner`."""
+        keys = self._services.keys
+        signer, accepted = keys.signer(Use.STATUS, now).kid, keys.trusted(Use.STATUS, now)
+        if signer != self._signed_by or not self._accepted <= accepted:
+            self._refill_wanted = True
+        self._signed_by, self._accepted = signer, accepted
 
     def _make_changes(self, moment: float, now: int) -> Made | None:
         """Rule 1."""
@@ -184,6 +220,7 @@ class Publisher:
         while self._wait():
             try:
                 self.turn()
+                self.trouble = None
             except (TakenOver, DamagedStatus, UnknownNetwork) as error:
                 _log.error("publishing has stopped: %s", error)
                 self.failure = error
@@ -191,10 +228,18 @@ class Publisher:
             except SQLAlchemyError as error:
                 _log.error("nothing can be published now: %s", error)
                 self._versions.forget()
-                self._retry_at = self._monotonic() + self._pace.retry
+                self._wait_with(Trouble.DATABASE)
+            except NoSigner as error:
+                if self.trouble is not Trouble.NO_KEY:
+                    _log.error("nothing can be published until there is a key: %s", error)
+                self._wait_with(Trouble.NO_KEY)
             except BusError as error:
                 _log.warning("the broker did not take everything, starting over: %s", error)
-                self._retry_at = self._monotonic() + self._pace.retry
+                self._wait_with(Trouble.BROKER)
+
+    def _wait_with(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        self._retry_at = self._monotonic() + self._pace.retry
 
     def _wait(self) -> bool:
         """Wait until something is due; False when it is time to stop."""
@@ -236,7 +281,7 @@ class Publisher:
             self._send_snapshot(self._versions.renew_snapshot(name, now) if due else self._versions.snapshot(name))
         for name in self._versions.names:
             self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
-            for delta in self._versions.ring(name):
+            for delta in self._versions.ring(name, now):
                 self._send_delta(delta)
         self._publish(self._versions.make(now), now)
 

@@ -6,6 +6,7 @@ processes:
 1. notices that wait are sent, and their delivery is recorded
 2. for each person whose `reassess_at` has come: each entry takes the steps that are due, in this order: expired,
    lapsed for want of reconfirmation, lapsed for want of a decision, in effect; then the person is reassessed
+3. what nothing needs any more is forgotten, a batch each time (`forgetting`)
 
 A person whose entries cannot take a step is logged and left for the next tick; nobody else waits for that.
 
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Session
 from waypass_server import entries
 from waypass_server.aspects import open_decision_deadline
 from waypass_server.errors import ServerError
+from waypass_server.forgetting import forget
 from waypass_server.life import Action, State
 from waypass_server.models.lists_of_people import Entry, ObjectionState
 from waypass_server.models.network import Network
@@ -44,6 +46,7 @@ def tick(services: Services) -> None:
     deliver(services)
     while _settle_some(services) == AT_ONCE:
         pass
+    forget(services)
 
 
 def settle(session: Session, person_id: int, now: int) -> None:

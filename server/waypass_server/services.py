@@ -13,9 +13,10 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from waypass_protocol.keys import Signer
+from waypass_protocol.keys import Signer, Use
 from waypass_server.database import Database
 from waypass_server.evidence import SignerSet
+from waypass_server.keyring import IssuerKeys
 from waypass_server.notices import NoticeSender
 from waypass_server.settings import Settings
 
@@ -82,8 +83,7 @@ class Services:
     clock: Clock
     random_bytes: RandomBytes
     indexes: random.Random
-    pass_signer: Signer
-    status_signer: Signer
+    keys: IssuerKeys
     evidence_signers: SignerSet
     notices: NoticeSender
     nudge: Nudge = field(default_factory=Nudge)
@@ -91,6 +91,16 @@ class Services:
     def now(self) -> int:
         """The time in whole UNIX seconds."""
         return int(self.clock.now())
+
+    @property
+    def pass_signer(self) -> Signer:
+        """The key that signs passes now. Raises `NoSigner`; ask anew for each request."""
+        return self.keys.signer(Use.PASS, self.now())
+
+    @property
+    def status_signer(self) -> Signer:
+        """The key that signs status lists now. Raises `NoSigner`; ask anew for each."""
+        return self.keys.signer(Use.STATUS, self.now())
 
     @contextmanager
     def change(self) -> Iterator[Session]:

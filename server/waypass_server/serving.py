@@ -33,8 +33,9 @@ from waypass_server import migrations
 from waypass_server.app import create_app
 from waypass_server.bus import BusSettings, MqttBus, Tls
 from waypass_server.database import Database
-from waypass_server.errors import ConfigurationError
-from waypass_server.keyring import read_keyring
+from waypass_server.errors import ConfigurationError, ServerError
+from waypass_server.health import Vitals
+from waypass_server.key_folder import KeyFolder
 from waypass_server.models.network import Network
 from waypass_server.notices import FileOutbox
 from waypass_server.publisher import Publisher
@@ -76,14 +77,14 @@ def check_network(services: Services) -> None:
 def make_services(settings: Settings) -> Services:
     """The real services. Raises `ServerError` when keys, signers or database cannot be used."""
     clock = SystemClock()
-    keyring = read_keyring(settings.keys)
-    if keyring.network != settings.network:
-        raise ConfigurationError(f"keys: expected keys of network {settings.network}, got {keyring.network}")
-    now = int(clock.now())
+    keys = KeyFolder(settings.keys)
+    if keys.network != settings.network:
+        raise ConfigurationError(f"keys: expected keys of network {settings.network}, got {keys.network}")
+    for use in (Use.PASS, Use.STATUS):  # whoever starts a server is there to mend it; later it waits for a key
+        keys.signer(use, int(clock.now()))
     return Services(
         settings=settings,
-        pass_signer=keyring.signer(Use.PASS, now),
-        status_signer=keyring.signer(Use.STATUS, now),
+        keys=keys,
         evidence_signers=read_signers(settings.evidence_signers),
         database=Database(settings.database_url),
         clock=clock,
@@ -152,28 +153,30 @@ def _run(services: Services, bus: MqttBus, listener: socket.socket) -> None:
     try:
         # A signal that came before uvicorn minds them is not lost.
         if signals.seen is None:
-            server = _http_server(services)
+            server = _http_server(services, Vitals(publisher=publisher, bus=bus))
             watch = threading.Thread(target=_stop_with, args=(publisher, server), name="watch", daemon=True)
             watch.start()
             server.run(sockets=[listener])
     finally:
+        ended = not publisher.running
         scheduler.stop()
         publisher.stop()
         bus.stop()
     if publisher.failure is not None:
         raise publisher.failure
+    if ended:
+        raise ServerError("expected the publisher to run until the end, it failed; the log says how")
 
 
 def _stop_with(publisher: Publisher, server: uvicorn.Server) -> None:
-    while not server.should_exit:
+    while publisher.running and not server.should_exit:
         publisher.join(timeout=PATIENCE)
-        if publisher.failure is not None:
-            server.should_exit = True
+    server.should_exit = True
 
 
-def _http_server(services: Services) -> uvicorn.Server:
+def _http_server(services: Services, vitals: Vitals) -> uvicorn.Server:
     settings = uvicorn.Config(
-        create_app(services),
+        create_app(services, vitals=vitals),
         access_log=False,
         log_config=None,
         log_level="warning",

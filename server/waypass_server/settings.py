@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     minimum_notice: Annotated[int, Field(ge=1)] = HOUR
     """No basis may announce its entries later than this before they take effect."""
 
+    gather: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Changes that come within this after a version leave together as the next one."""
+    head_every: Annotated[float, Field(ge=1, le=30)] = 30.0
+    """A head goes out at least so often; readers are promised 30 s."""
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:

@@ -1,9 +1,11 @@
 """Status lists for those who fetch them over HTTP: Status List Tokens in CWT form, of the version that is current now.
 
 1. A token is of the newest version in the database, also while no broker is there: who fetches is never behind a gate
-2. it is signed when the first one asks for that version, and kept; it is signed anew at half its life
+2. it is signed when the first one asks for that version, and kept; it is signed anew at half its life, and when
+   another key signs
 3. its `ttl`, for which it may be kept by others, is `TTL` seconds
-4. a list of another network, or one without a first version yet, is not found (None)
+4. without a key that may sign there is no token (`NoSigner`)
+5. a list of another network, or one without a first version yet, is not found (None)
 
 Any thread may ask.
 """
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from waypass_protocol.keys import Signer
 from waypass_protocol.status import Snapshot, sign_snapshot
 from waypass_server.models.network import Network
 from waypass_server.models.status import ListVersion, StatusList
@@ -31,7 +34,12 @@ class Token:
     data: bytes
     version: int
     iat: int
+    kid: bytes
     etag: str
+
+    def current(self, version: int, kid: bytes, now: int) -> bool:
+        """Whether it still serves for this version (rule 2)."""
+        return self.version == version and self.kid == kid and now < self.iat + LIFE // 2
 
 
 class StatusListTokens:
@@ -43,8 +51,8 @@ class StatusListTokens:
         self._kept: dict[str, Token] = {}
 
     def current(self, name: str) -> Token | None:
-        """The token of a list, by its name. Raises `DamagedStatus`."""
-        now = self._services.now()
+        """The token of a list, by its name. Raises `DamagedStatus` or `NoSigner`."""
+        now, signer = self._services.now(), self._services.status_signer
         query = (
             select(StatusList, ListVersion)
             .join(ListVersion, ListVersion.list_id == StatusList.id)
@@ -57,17 +65,19 @@ class StatusListTokens:
                 return None
             row, current = found
             kept = self._kept.get(name)
-            if kept is not None and kept.version == current.version and now < kept.iat + LIFE // 2:
+            if kept is not None and kept.current(current.version, signer.kid, now):
                 return kept
             # Read in the same transaction as the version, so that both are of one moment.
             packed, _ = rebuild(session, row, current)
         with self._lock:
             kept = self._kept.get(name)
-            if kept is None or kept.version < current.version or now >= kept.iat + LIFE // 2:
-                kept = self._kept[name] = self._sign(row.uri, current.version, packed, now)
+            newer = kept is not None and kept.version > current.version
+            if kept is None or not (newer or kept.current(current.version, signer.kid, now)):
+                kept = self._kept[name] = _sign(row.uri, current.version, packed, now, signer)
             return kept
 
-    def _sign(self, uri: str, version: int, packed: bytes, now: int) -> Token:
-        snapshot = Snapshot(uri=uri, version=version, iat=now, exp=now + LIFE, ttl=TTL, packed=packed)
-        data = sign_snapshot(snapshot, self._services.status_signer)
-        return Token(data=data, version=version, iat=now, etag=f'"{version}-{now}"')
+
+def _sign(uri: str, version: int, packed: bytes, now: int, signer: Signer) -> Token:
+    snapshot = Snapshot(uri=uri, version=version, iat=now, exp=now + LIFE, ttl=TTL, packed=packed)
+    etag = f'"{version}-{now}-{signer.kid.hex()}"'
+    return Token(data=sign_snapshot(snapshot, signer), version=version, iat=now, kid=signer.kid, etag=etag)

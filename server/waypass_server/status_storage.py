@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from waypass_protocol import bits, cbor, cose
 from waypass_protocol.errors import Malformed
-from waypass_protocol.status import Delta, decode_indexes
+from waypass_protocol.keys import Signer
+from waypass_protocol.status import Delta, decode_indexes, sign_delta
 from waypass_server.errors import ServerError
 from waypass_server.models.base import Base
 from waypass_server.models.status import (
@@ -29,6 +30,7 @@ from waypass_server.models.status import (
 
 CHANGES_AT_ONCE = 100_000  # far below what fits into 512 KiB
 
+_URI, _VERSION = 2, -70010
 _STATUS_LIST, _CHANGES = 65533, -70011
 
 
@@ -139,6 +141,27 @@ def rebuild(session: Session, row: StatusList, current: ListVersion) -> tuple[by
     if version != current.version or hashlib.sha256(packed).digest() != current.digest:
         raise DamagedStatus(f"status list {row.name}: what is stored does not add up to version {current.version}")
     return bytes(packed), snapshot
+
+
+def signed_by(message: bytes) -> bytes:
+    """The `kid` of the key that signed a stored delta. Raises `DamagedStatus`."""
+    try:
+        return cose.parse(message, cose.Header.DELTA).kid
+    except Malformed as error:
+        raise DamagedStatus(f"a stored delta: {error}") from None
+
+
+def delta_signed_anew(message: bytes, signer: Signer, now: int) -> bytes:
+    """The same version with the same changes as a stored delta, signed by another key at `now`.
+
+    Raises `DamagedStatus`.
+    """
+    try:
+        fields = cbor.decode(cose.parse(message, cose.Header.DELTA).payload)
+        changes = {status: decode_indexes(indexes) for status, indexes in fields[_CHANGES].items()}
+    except Malformed as error:
+        raise DamagedStatus(f"a stored delta: {error}") from None
+    return sign_delta(Delta(uri=fields[_URI], version=fields[_VERSION], iat=now, changes=changes), signer)
 
 
 def _packed_in(snapshot: bytes) -> bytes:

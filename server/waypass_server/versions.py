@@ -13,7 +13,12 @@ What `Versions` promises:
    over (`TakenOver`) and stops for good. (Several server processes that share the work are not supported yet.)
 4. A snapshot is due after `SNAPSHOT_EVERY` versions, at half its life, or when another key signs. The deltas since
    the stored snapshot and the newest 64 are kept.
-5. Deltas, snapshots and heads say the time at which they were signed.
+5. Deltas, snapshots and heads say the time at which they were signed, and are signed by the key that is in force
+   then. Without one nothing is made (`NoSigner`, before anything is changed).
+6. A delta in the ring whose key readers no longer accept (it ended, or was retired as no longer to be trusted) is
+   signed anew with the same version and the same changes before it goes out again: to a reader that has it already it
+   says nothing new, and a reader that comes late, or whose floors lapsed with the key, can still run from the
+   snapshot to the present.
 
 One thread uses an object of this class.
 """
@@ -28,7 +33,7 @@ from sqlalchemy import Connection, delete, select
 from sqlalchemy.orm import Session
 
 from waypass_protocol import bits
-from waypass_protocol.keys import Signer
+from waypass_protocol.keys import Signer, Use
 from waypass_protocol.status import (
     DELTA_RING,
     Delta,
@@ -44,6 +49,7 @@ from waypass_server.database import Database
 from waypass_server.decoys import Decoys
 from waypass_server.errors import ServerError
 from waypass_server.indexes import Allocator, decoys_of
+from waypass_server.keyring import IssuerKeys
 from waypass_server.models.network import Network
 from waypass_server.models.status import (
     ListVersion,
@@ -52,6 +58,7 @@ from waypass_server.models.status import (
     StoredDelta,
     StoredSnapshot,
 )
+from waypass_server.status_storage import signed_by
 
 SNAPSHOT_EVERY = 16
 SNAPSHOT_LIFE = 24 * 3600
@@ -137,14 +144,14 @@ class Versions:
         *,
         database: Database,
         network: str,
-        signer: Signer,
+        keys: IssuerKeys,
         allocator: Allocator,
         draw: random.Random,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._network = network
-        self._signer = signer
+        self._keys = keys
         self._allocator = allocator
         self._draw = draw
         self._holder = random_bytes(_NAME_LENGTH).hex()
@@ -166,7 +173,10 @@ class Versions:
         return self._find(name).version
 
     def load(self, now: int) -> None:
-        """Take the network over and read its lists; its first one is opened here. Raises `DamagedStatus`."""
+        """Take the network over and read its lists; its first one is opened here.
+
+        Raises `DamagedStatus`, `UnknownNetwork` or `NoSigner`.
+        """
         with self._database.changing() as session:
             network_id = session.scalar(select(Network.id).where(Network.name == self._network))
             if network_id is None:
@@ -222,7 +232,8 @@ class Versions:
         held = self._find(name)
         stored = held.snapshot
         half = stored.iat + (stored.exp - stored.iat) // 2
-        return held.version - stored.version >= SNAPSHOT_EVERY or now >= half or stored.kid != self._signer.kid
+        other_key = stored.kid != self._signer(now).kid
+        return held.version - stored.version >= SNAPSHOT_EVERY or now >= half or other_key
 
     def renew_snapshot(self, name: str, now: int) -> SignedSnapshot:
         """Sign and store a snapshot of a list as it is now, and drop the deltas that nobody needs any more."""
@@ -236,13 +247,47 @@ class Versions:
         held.snapshot = fresh
         return fresh
 
-    def ring(self, name: str) -> list[SignedDelta]:
-        """The stored deltas that belong into the ring of 64, oldest first."""
+    def ring(self, name: str, now: int) -> list[SignedDelta]:
+        """The stored deltas that belong into the ring of 64, oldest first, under rule 6. Raises `TakenOver`."""
         held = self._find(name)
+        accepted = self._keys.trusted(Use.STATUS, now)
         newest = StoredDelta.list_id == held.id, StoredDelta.version > held.version - DELTA_RING
+        query = select(StoredDelta).where(*newest).order_by(StoredDelta.version)
         with self._database.reading() as session:
-            rows = session.scalars(select(StoredDelta).where(*newest).order_by(StoredDelta.version)).all()
+            rows = session.scalars(query).all()
+        if any(signed_by(row.signed) not in accepted for row in rows):
+            signer = self._signer(now)
+            with self._database.changing() as session:
+                self._check_holder(session)
+                rows = session.scalars(query).all()
+                for row in rows:
+                    if signed_by(row.signed) not in accepted:
+                        row.signed, row.iat = status_storage.delta_signed_anew(row.signed, signer, now), now
         return [SignedDelta(name=name, version=row.version, signed=row.signed) for row in rows]
+
+    def advance(self, by: int, now: int) -> dict[str, int]:
+        """Move every version and the head's sequence forward with a fresh snapshot, and no bit: the new version of
+        each list by name. For a database that was restored from a copy (`commands.lists`). Raises `TakenOver`.
+
+        The deltas go: what they lead to is in the snapshot, and they do not lead to the new version.
+        """
+        moved = {
+            each.id: (each, self._sign_snapshot(each.name, each.uri, each.version + by, each.packed, now))
+            for each in self._held()
+        }
+        with self._database.changing() as session:
+            self._check_holder(session)
+            session.get_one(PublishedHead, self._network_id).sequence += by
+            for list_id, (_, snapshot) in moved.items():
+                session.get_one(ListVersion, list_id).version = snapshot.version
+                session.merge(_snapshot_row(list_id, snapshot))
+                session.execute(delete(StoredDelta).where(StoredDelta.list_id == list_id))
+        for held, snapshot in moved.values():
+            held.version, held.snapshot = snapshot.version, snapshot
+        return {held.name: held.version for held, _ in moved.values()}
+
+    def _signer(self, now: int) -> Signer:
+        return self._keys.signer(Use.STATUS, now)
 
     def _held(self) -> Iterable[_List]:
         return (self._lists or {}).values()
@@ -312,7 +357,7 @@ class Versions:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
         head = Head(network=self._network, iat=now, sequence=sequence, rows=tuple(rows.values()))
         deltas = tuple(each.to_publish() for each in upcoming)
-        return Made(deltas=deltas, head=sign_head(head, self._signer)), upcoming
+        return Made(deltas=deltas, head=sign_head(head, self._signer(now))), upcoming
 
     def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
         """The next version of a list, signed and stored in the connection's transaction."""
@@ -321,7 +366,7 @@ class Versions:
         for idx in sorted(filled):
             changes[filled[idx]].append(idx)
         delta = Delta(uri=held.uri, version=held.version + 1, iat=now, changes=changes)
-        signed = sign_delta(delta, self._signer)
+        signed = sign_delta(delta, self._signer(now))
         packed = delta.apply(held.packed)
         digest = hashlib.sha256(packed).digest()
         status_storage.store_version(connection, held.id, delta, signed, digest)
@@ -340,10 +385,10 @@ class Versions:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
 
     def _sign_snapshot(self, name: str, uri: str, version: int, packed: bytes, now: int) -> SignedSnapshot:
-        exp = now + SNAPSHOT_LIFE
+        exp, signer = now + SNAPSHOT_LIFE, self._signer(now)
         snapshot = Snapshot(uri=uri, version=version, iat=now, exp=exp, ttl=SNAPSHOT_TTL, packed=packed)
-        signed = sign_snapshot(snapshot, self._signer)
-        return SignedSnapshot(name=name, version=version, signed=signed, kid=self._signer.kid, iat=now, exp=exp)
+        signed = sign_snapshot(snapshot, signer)
+        return SignedSnapshot(name=name, version=version, signed=signed, kid=signer.kid, iat=now, exp=exp)
 
 
 def _snapshot_row(list_id: int, snapshot: SignedSnapshot) -> StoredSnapshot:

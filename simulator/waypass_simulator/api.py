@@ -1,7 +1,7 @@
 """The server's HTTP API as the simulator's people use it: a base address, a token, JSON in and out.
 
-A refusal (RFC 9457 problem) becomes `Refused` with the server's own words. Nothing is retried: a story wants to see
-what happened.
+A refusal (RFC 9457 problem) becomes `Refused` with the server's own words, and a server that does not answer becomes
+`Unanswered`. Nothing is retried: a story wants to see what happened.
 """
 
 from collections.abc import Mapping
@@ -22,6 +22,10 @@ class Refused(SimulatorError):
         self.detail = detail
 
 
+class Unanswered(SimulatorError):
+    """The server could not be reached, or did not answer in time."""
+
+
 class Api:
     """One caller of the server. `token` is a member of staff's or a wallet's; without one only open doors open."""
 
@@ -31,16 +35,16 @@ class Api:
         self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False)
 
     def get(self, path: str) -> Any:
-        """The decoded JSON. Raises `Refused`."""
-        return self._decoded(self._http.get(path))
+        """The decoded JSON. Raises `Refused` or `Unanswered`."""
+        return self._decoded(self._asked("GET", path))
 
     def get_bytes(self, path: str, *, accept: str = "*/*") -> bytes:
-        """The body as it is. Raises `Refused`."""
-        return self._checked(self._http.get(path, headers={"Accept": accept})).content
+        """The body as it is. Raises `Refused` or `Unanswered`."""
+        return self._asked("GET", path, headers={"Accept": accept}).content
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The decoded JSON, None where the answer is empty. Raises `Refused`."""
-        return self._decoded(self._http.post(path, json=dict(body or {})))
+        """The decoded JSON, None where the answer is empty. Raises `Refused` or `Unanswered`."""
+        return self._decoded(self._asked("POST", path, json=dict(body or {})))
 
     def close(self) -> None:
         """Give up the connections."""
@@ -54,12 +58,17 @@ class Api:
     ) -> None:
         self.close()
 
-    def _decoded(self, response: httpx.Response) -> Any:
-        self._checked(response)
+    @staticmethod
+    def _decoded(response: httpx.Response) -> Any:
         return response.json() if response.content else None
 
-    @staticmethod
-    def _checked(response: httpx.Response) -> httpx.Response:
+    def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise Unanswered(
+                f"{method} {path}: expected an answer from {self._http.base_url}, got {error!r}"
+            ) from error
         if response.is_success:
             return response
         try:

@@ -1,7 +1,9 @@
 """The `waypass` command: `demo`, the whole system on this machine, and `inspect`, what an object holds."""
 
 import json
+import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -72,21 +75,42 @@ def demo_command(
 ) -> None:
     """Run the whole system on this machine and play a story through it, printed as it happens.
 
-    Exit code 0 only if every step came out as it should.
+    Exit code 0: every step came out as it should; 1: one did not; 2: bad use.
     """
     from waypass_simulator.demo.play import Playing, find_shared, play, summary
     from waypass_simulator.demo.report import ConsoleNarrator
 
+    _check_writable(report)
+    signal.signal(signal.SIGTERM, _leave)
     console = Console(highlight=False)
     if not headless:
         console.print("The demonstration has no pages yet; it plays its story once.", style="dim")
     with _working_folder(folder) as place:
         chosen = secrets.randbelow(2**32) if seed is None else seed
-        result = play(Playing(folder=place, seed=chosen, shared=find_shared(_CHECKOUT)), ConsoleNarrator(console))
+        result = play(
+            Playing(folder=place, seed=chosen, shared=find_shared(_CHECKOUT, os.environ)), ConsoleNarrator(console)
+        )
     if report is not None:
         result.write(report)
+        console.print(Text(f"\nThe report is in {report}.", style="dim"))
     console.print(Text(f"\n{summary(result)}", style="bold green" if result.ok else "bold red"))
     raise typer.Exit(0 if result.ok else 1)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Ends by unwinding, so that no program of the demonstration outlives it."""
+    sys.exit(128 + number)
+
+
+def _check_writable(report: Path | None) -> None:
+    """Whoever waits for a story to end should not lose its report then. Raises `UsageError`."""
+    if report is None:
+        return
+    try:
+        with report.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise UsageError(f"--report {report}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager
@@ -96,9 +120,13 @@ def _working_folder(folder: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="waypass-demo-") as name:
             yield Path(name)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise UsageError(f"--folder {folder}: expected a new or empty folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        empty = not any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"--folder {folder}: expected a new or empty folder: {error.strerror}") from None
+    if not empty:
+        raise UsageError(f"--folder {folder}: expected a new or empty folder, got one with files in it")
     yield folder.resolve()
 
 

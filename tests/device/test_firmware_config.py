@@ -1,6 +1,8 @@
 """The configuration that ships for a Raspberry Pi is read by the reader, and leaves no key unexplained."""
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,15 @@ def test_every_key_stands_in_it(table: type[BaseModel]) -> None:
         name for name in names if f"{name} = " not in text and f"{name}]" not in text and f".{name}]" not in text
     ]
     assert not missing
+
+
+def test_the_wiring_is_drawn_for_the_pins_of_the_configuration() -> None:
+    turnstile = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))["lane"][0]["turnstile"]
+    rows = re.findall(
+        r"^\| `(\w+) = (\d+)` \| (\d+) \| (\d+) \|", SHIPPED.with_name("wiring.md").read_text("utf-8"), re.M
+    )
+    header = {17: 11, 27: 13, 22: 15}
+    assert {name for name, *_ in rows} == {"relay", "lamp_go", "lamp_wait"}
+    for name, number, bcm, place in rows:
+        assert turnstile[name] == int(number) == int(bcm)
+        assert header[int(bcm)] == int(place)

@@ -5,7 +5,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support.databases import drop_schemas
 from tests.support.office import Office, open_office
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_postgresql() -> Iterator[None]:
+    """Leaves nothing behind where the tests run on PostgreSQL."""
+    yield
+    drop_schemas()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the tests of issuing and publishing share: a server's services on a real SQLite file, and gates beside it."""
+"""What the tests of issuing and publishing share: a server's services on a real database, and gates beside it."""
 
 import hashlib
 import random
@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
+from tests.support.databases import database_url, on_postgresql
 from tests.support.issuing import NETWORK, NOW
 
 from waypass_protocol import bits
@@ -20,7 +21,7 @@ from waypass_server.bus import MemoryBroker, MemoryBus, Message, MessageBus
 from waypass_server.database import Database
 from waypass_server.evidence import SignerSet
 from waypass_server.issuing import PassRequest, issue_bound
-from waypass_server.keyring import Keyring, make_key
+from waypass_server.keyring import IssuerKeys, Keyring, make_key
 from waypass_server.models import Base
 from waypass_server.models.network import Network, Scope
 from waypass_server.models.people import Person, Wallet
@@ -52,11 +53,21 @@ KEYRING = make_keyring()
 TRUST = KEYRING.trust_set()
 
 
-def make_services(folder: Path, *, clock: SetClock | None = None, seed: int = 1, **settings: object) -> Services:
-    """Services on `folder`/waypass.db. The tables are made when they are not there."""
-    if not (folder / "waypass.db").exists():
+def make_services(
+    folder: Path,
+    *,
+    clock: SetClock | None = None,
+    seed: int = 1,
+    issuer_keys: IssuerKeys | None = None,
+    **settings: object,
+) -> Services:
+    """Services on the database of `folder`. The tables are made when they are not there."""
+    new = not (folder / "waypass.db").exists()
+    if new and not on_postgresql():
         (folder / "waypass.db").write_bytes(_empty_database())
-    database = Database(f"sqlite:///{folder}/waypass.db")
+    database = Database(database_url(folder))
+    if new and on_postgresql():
+        Base.metadata.create_all(database.engine)
     draw = random.Random(seed)
     return Services(
         settings=Settings.model_validate({"network": NETWORK, **settings}),
@@ -64,8 +75,7 @@ def make_services(folder: Path, *, clock: SetClock | None = None, seed: int = 1,
         clock=clock or SetClock(NOW),
         random_bytes=draw.randbytes,
         indexes=draw,
-        pass_signer=KEYRING.signer(Use.PASS, NOW),
-        status_signer=KEYRING.signer(Use.STATUS, NOW),
+        keys=issuer_keys or KEYRING,
         evidence_signers=SignerSet.of([]),
         notices=MemoryOutbox(),
     )

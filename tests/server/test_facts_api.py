@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.server.evidence import forge
+from tests.support.databases import sqlite_only
 from tests.support.office import CHECKED, DAY, GREEN, HOSPITAL, HOUR, NOW, RIDE, Office, open_office
 
 from waypass_server.errors import ConfigurationError
@@ -141,6 +142,7 @@ def test_what_is_no_certificate(office: Office, name: str, text: str, reason: st
     assert office.do(person, "GET", "/me")["facts"] == []
 
 
+@sqlite_only
 def test_no_name_is_kept(office: Office) -> None:
     hand_in(office, office.person(), certificate())
     office.services.database.close()
@@ -233,3 +235,41 @@ def test_a_file_that_is_no_certificate(tmp_path: Path) -> None:
         read_signers(tmp_path)
     with pytest.raises(ConfigurationError, match="evidence_signers: expected a folder of certificates at"):
         read_signers(tmp_path / "absent")
+
+
+def test_a_desk_hands_in_for_somebody_without_a_telephone(office: Office) -> None:
+    office.do("desk", "POST", "/people", reference="p-7")
+    text = certificate(t=[sample()])
+    answer = office.call("desk", "POST", "/evidence", person="p-7", text=text)
+    assert (answer.status_code, answer.json()["weight"]) == (201, "admits")
+    assert office.call("desk", "POST", "/evidence", person="p-7", text=text).status_code == 200
+    standing = office.do("reviewer", "POST", "/standing", person="p-7")
+    assert {scope["number"]: scope["aspect"] for scope in standing["scopes"]}[CHECKED] == "green"
+    event = office.do("ops", "GET", "/events")[-1]
+    assert (event["what"], event["actor"], event["subject_id"]) == ("fact.recorded", "staff", answer.json()["id"])
+    assert event["staff"] is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "person", "text", "status", "problem"),
+    [
+        ("no such person", "p-9", certificate(), 404, "not-found"),
+        ("no certificate", "p-1", "HELLO", 422, "evidence-refused"),
+        ("unknown signer", "p-1", forge.text(forge.claims(), der=b"another"), 422, "evidence-refused"),
+        ("a field too many", "p-1", None, 422, "bad-input"),
+    ],
+)
+def test_at_the_desk_the_same_is_refused(
+    office: Office, name: str, person: str, text: str | None, status: int, problem: str
+) -> None:
+    office.person("p-1")
+    body = {"text": certificate(), "name": "x"} if text is None else {"text": text}
+    answer = office.call("desk", "POST", "/evidence", person=person, **body)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:waypass:problem:{problem}"), answer.text
+
+
+def test_a_certificate_that_somebody_else_handed_in_is_refused_at_the_desk_too(office: Office) -> None:
+    text = certificate()
+    hand_in(office, office.person("p-1"), text)
+    office.person("p-2")
+    assert office.call("desk", "POST", "/evidence", person="p-2", text=text).status_code == 409

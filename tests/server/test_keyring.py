@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from waypass_protocol.keys import Use, read_trust_set
 from waypass_server.commands.keys import app
 from waypass_server.keyring import (
+    SETTLING,
     IssuerKey,
     Keyring,
     KeyringError,
@@ -64,7 +65,8 @@ def test_private_keys_are_pkcs8_and_for_their_owner_alone(tmp_path: Path) -> Non
     [
         ("the only one", Use.STATUS, NOW, "status"),
         ("before the second began", Use.PASS, NOW + 9 * DAY, "first"),
-        ("the one that began last", Use.PASS, NOW + 10 * DAY, "second"),
+        ("while clocks may be behind", Use.PASS, NOW + 10 * DAY + SETTLING - 1, "first"),
+        ("the one that began last", Use.PASS, NOW + 10 * DAY + SETTLING, "second"),
         ("after the first ended", Use.PASS, NOW + 105 * DAY, "second"),
     ],
 )

@@ -9,6 +9,7 @@ import zxingcpp
 from PIL import Image
 from sqlalchemy import func, select
 from tests.server.publishing import holder_key
+from tests.support.databases import sqlite_only
 from tests.support.office import HOUR, NOW, PRIORITY, RIDE, Office
 
 from waypass_protocol.keys import HolderSigner, base64url
@@ -178,6 +179,7 @@ def test_only_a_wallet_gets_bound_passes(office: Office, who: str | None) -> Non
     assert office.call(who, "POST", "/me/challenge").status_code == 401
 
 
+@sqlite_only
 def test_what_is_stored_of_a_pass_is_neither_its_key_nor_its_text(office: Office) -> None:
     ask(office, office.person(), holder_key(7))
     x, y = holder_key(7).key.coordinates()
@@ -269,3 +271,24 @@ def test_only_a_paper_pass_is_drawn(office: Office, name: str, text: str, detail
     answer = office.call("desk", "POST", "/paper-passes/drawing", text=text)
     assert answer.status_code == 422
     assert detail in answer.json()["detail"]
+
+
+def test_issuing_is_in_the_log_without_a_place(office: Office) -> None:
+    office.clock.advance(1234)
+    person = office.person()
+    signed = ask(office, person, *(holder_key(number) for number in range(3)))
+    office.do("desk", "POST", "/paper-passes", person=person, scopes=[RIDE])
+    events = [event for event in office.do("ops", "GET", "/events") if event["what"].endswith(".issued")]
+    assert [(e["what"], e["actor"], e["at"], e["subject"], e["details"]) for e in events] == [
+        ("passes.issued", "holder", NOW + 1234 - (NOW + 1234) % HOUR, "person", {"count": 3}),
+        ("paper-pass.issued", "staff", NOW + 1234, "person", {"count": 1}),
+    ]
+    assert not any(str(each.pass_.place.idx) in str(events) for each in signed)
+
+
+def test_what_is_refused_is_not_in_the_log(office: Office) -> None:
+    person = office.person()
+    nonce = office.do(person, "POST", "/me/challenge")["nonce"]
+    keys = [key_form(nonce, holder_key(1))]
+    assert office.call(person, "POST", "/me/passes", nonce=nonce, scopes=[99], keys=keys).status_code == 422
+    assert not any(event["what"].endswith(".issued") for event in office.do("ops", "GET", "/events"))

@@ -6,8 +6,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import DataError
+from tests.support.databases import sqlite_only
 from tests.support.office import NOW, Office, basis_form
 
+from waypass_server.database import Database
 from waypass_server.models.people import Person
 from waypass_server.refusals import Problem
 
@@ -17,6 +20,7 @@ POSTS = [
     ("desk", "/people"),
     ("desk", "/desk-codes"),
     ("desk", "/facts"),
+    ("desk", "/evidence"),
     ("ops", "/withdrawals"),
     ("reviewer", "/exemptions"),
     ("reviewer", "/standing"),
@@ -105,6 +109,7 @@ def test_addresses(office: Office, method: str, path: str, status: int) -> None:
     assert answer.json()["status"] == status
 
 
+@sqlite_only
 def test_without_its_database(office: Office) -> None:
     office.services.database.close()
     for file in office.folder.glob("waypass.db*"):
@@ -112,6 +117,27 @@ def test_without_its_database(office: Office) -> None:
     answer = office.call(None, "GET", "/network")
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:waypass:problem:unavailable")
     assert answer.json()["detail"] == "The database cannot be used now; try again."
+
+
+def test_without_a_database_server(office: Office) -> None:
+    """Nobody listens at that port."""
+    unreachable = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    office.app.state.services = replace(office.services, database=unreachable)
+    answer = office.call(None, "GET", "/network")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:waypass:problem:unavailable")
+    health = office.send("GET", "/health")
+    assert (health.status_code, health.json()["database"]) == (503, "unavailable")
+
+
+def test_a_value_that_the_database_cannot_hold(office: Office) -> None:
+    @office.app.post("/zero")
+    def zero() -> None:
+        raise DataError("SELECT", None, ValueError("PostgreSQL text fields cannot contain NUL (0x00) bytes"))
+
+    answer = office.send("POST", "/zero")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:waypass:problem:bad-input")
+    assert answer.json()["detail"] == "expected values that the database can hold"
+    assert office.send("GET", "/status-lists/a%00b").status_code in (404, 422)
 
 
 def test_two_at_the_same_moment(office: Office) -> None:

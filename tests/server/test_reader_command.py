@@ -57,6 +57,7 @@ def test_a_login_is_made_when_passwords_are_used(tmp_path: Path, keys: Path) -> 
     ("name", "arguments", "message"),
     [
         ("a name that is none", ["enrol", "a/b", "--scope", "1"], "reader: expected 1 to 64 letters"),
+        ("the server's login", ["enrol", "server", "--scope", "1"], "expected another ID than the server's login"),
         ("a station that is none", ["enrol", "a", "--scope", "1", "--station", "b c"], "station: expected 1 to 64"),
         ("no keys", ["enrol", "a", "--scope", "1", "--keys", "none"], "keys: expected a folder at none"),
         ("no port", ["enrol", "a", "--scope", "1", "--broker", "here"], "broker: expected HOST:PORT, got 'here'"),

@@ -23,6 +23,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/paper-passes/drawing"): "desk",
     ("POST", "/people"): "desk",
     ("POST", "/desk-codes"): "desk",
+    ("POST", "/evidence"): "desk",
     ("POST", "/bases"): "admin proposer",
     ("POST", "/bases/{basis_id}/versions"): "admin proposer",
     ("POST", "/bases/{basis_id}/versions/{number}/approve"): "admin approver",

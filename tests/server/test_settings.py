@@ -60,6 +60,9 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         ),
         ("a port that is none", 'network = "m"\nport = 65536', "setting 'port': .*less than or equal to 65535"),
         ("a life too long", 'network = "m"\npass_life = 604801', "setting 'pass_life': .*less than or equal to 604800"),
+        ("gathering too long", 'network = "m"\ngather = 1.1', "setting 'gather': .*less than or equal to 1"),
+        ("too few heads", 'network = "m"\nhead_every = 31', "setting 'head_every': .*less than or equal to 30"),
+        ("too many heads", 'network = "m"\nhead_every = 0.5', "setting 'head_every': .*greater than or equal to 1"),
         ("not TOML", "network = metro", "expected TOML"),
     ],
 )

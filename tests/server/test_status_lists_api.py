@@ -11,11 +11,9 @@ import httpx
 import pytest
 from cwt import COSE, COSEKey
 from tests.server.publishing import (
-    KEYRING,
     TRUST,
     add_network,
     issue,
-    key_seed,
     make_services,
     pass_bits,
     take_away_some,
@@ -28,7 +26,6 @@ from waypass_protocol.keys import base64url, read_trust_set
 from waypass_protocol.status import read_snapshot
 from waypass_server.app import create_app
 from waypass_server.bus import MemoryBroker, MemoryBus
-from waypass_server.keyring import write_key
 from waypass_server.publisher import Publisher
 from waypass_server.services import Services, SetClock
 
@@ -38,7 +35,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.clock = SetClock(NOW)
-        self.services: Services = make_services(folder, clock=self.clock, keys=folder / "keys")
+        self.services: Services = make_services(folder, clock=self.clock)
         add_network(self.services)
         self.app = create_app(self.services)
         self.moment = 0.0
@@ -131,9 +128,7 @@ def test_a_list_that_is_not_there(site: Site) -> None:
     assert answer.json()["detail"] == "status list: expected the name of a list of this network, got another"
 
 
-def test_the_trust_set_is_that_of_the_folder_of_keys(site: Site) -> None:
-    for key in KEYRING.keys:
-        write_key(site.services.settings.keys, key, key_seed(*key.uses))
+def test_the_trust_set_is_that_of_the_keys(site: Site) -> None:
     answer = site.get("/trust")
     assert answer.headers["content-type"] == "application/jwk-set+json"
     assert read_trust_set(answer.content) == TRUST

@@ -1,6 +1,7 @@
 """Two MQTT clients for tests of brokers: paho with queues instead of callbacks, and a bare socket that misbehaves."""
 
 import socket
+import ssl
 import struct
 from queue import Queue
 from types import TracebackType
@@ -22,8 +23,9 @@ class Client:
         *,
         login: tuple[str, str] | None = None,
         will: tuple[str, bytes] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`will`: a retained one of QoS 1."""
+        """`will`: a retained one of QoS 1. With `tls` the broker is called `localhost`."""
         self.messages: Queue[paho.MQTTMessage] = Queue()
         self.granted: Queue[list[int]] = Queue()
         self.connected: Queue[int] = Queue()
@@ -39,7 +41,9 @@ class Client:
             self.paho.username_pw_set(*login)
         if will:
             self.paho.will_set(will[0], will[1], qos=1, retain=True)
-        self.paho.connect("127.0.0.1", port, 30)
+        if tls:
+            self.paho.tls_set_context(tls)
+        self.paho.connect("localhost" if tls else "127.0.0.1", port, 30)
         self.paho.loop_start()
         self.answer = self.connected.get(timeout=SECONDS)
         """CONNACK, as paho says it in MQTT 5 numbers: 0 accepted, 135 not authorised."""

@@ -1,4 +1,4 @@
-"""A whole server in a test: real SQLite file, real application, clock that stands where it is put.
+"""A whole server in a test: real database, real application, clock that stands where it is put.
 
 `Office` has one person for each role (and a second where rules ask for another person), so that a test reads as what
 somebody does. Time passes only by `later`, which also runs the scheduler once, as the real one does every second.
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from fastapi import FastAPI
+from tests.support.databases import database_url
 
-from waypass_protocol.keys import MemorySigner
+from waypass_protocol.keys import Use
 from waypass_server import network_file
 from waypass_server.app import create_app
 from waypass_server.database import Database
 from waypass_server.evidence import SignerSet
+from waypass_server.keyring import IssuerKeys, Keyring, make_key
 from waypass_server.models import Base
 from waypass_server.network_file import NetworkDefinition
 from waypass_server.notices import MemoryOutbox
@@ -33,6 +34,13 @@ NOTICE = 2 * HOUR
 DEADLINE = 10 * DAY
 
 RIDE, HOSPITAL, PRIORITY, CHECKED = 1, 2, 3, 4
+KEYRING = Keyring(
+    "metro",
+    [
+        make_key(network="metro", uses=frozenset({use}), nbf=NOW - DAY, exp=NOW + 400 * DAY, private=letter * 32)
+        for use, letter in ((Use.PASS, b"p"), (Use.STATUS, b"s"))
+    ],
+)
 HEALTH, COURT = "Health office", "Court office"
 
 STAFF: dict[str, tuple[tuple[str, ...], str | None]] = {
@@ -192,10 +200,11 @@ def make_services(
     signers: SignerSet | None = None,
     clock: SetClock | None = None,
     outbox: MemoryOutbox | None = None,
+    keys: IssuerKeys | None = None,
 ) -> Services:
-    """Services on a SQLite file in `folder`; randomness has a seed."""
+    """Services on the database of `folder`; randomness has a seed."""
     generator = random.Random(7)
-    database = Database(f"sqlite:///{folder / 'waypass.db'}")
+    database = Database(database_url(folder))
     # Quicker than the migrations; that both make the same is held by a test of its own.
     Base.metadata.create_all(database.engine)
     return Services(
@@ -204,17 +213,16 @@ def make_services(
         clock=clock or SetClock(NOW),
         random_bytes=generator.randbytes,
         indexes=generator,
-        pass_signer=MemorySigner(ed25519.Ed25519PrivateKey.from_private_bytes(b"p" * 32)),
-        status_signer=MemorySigner(ed25519.Ed25519PrivateKey.from_private_bytes(b"s" * 32)),
+        keys=keys or KEYRING,
         evidence_signers=signers or SignerSet.of([]),
         notices=outbox or MemoryOutbox(),
     )
 
 
-def open_office(folder: Path, *, signers: SignerSet | None = None) -> Office:
+def open_office(folder: Path, *, signers: SignerSet | None = None, keys: IssuerKeys | None = None) -> Office:
     """A server with the network above."""
     clock, outbox = SetClock(NOW), MemoryOutbox()
-    services = make_services(folder, signers=signers, clock=clock, outbox=outbox)
+    services = make_services(folder, signers=signers, clock=clock, outbox=outbox, keys=keys)
     with services.change() as session:
         changes = network_file.apply(session, NETWORK, random_bytes=services.random_bytes, now=NOW)
     tokens = {change.name: change.token for change in changes if change.token is not None}

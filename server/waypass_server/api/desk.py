@@ -1,12 +1,13 @@
-"""The desk and the wallet's first call: people, desk codes, enrolment."""
+"""The desk and the wallet's first call: people, desk codes, certificates of people without a wallet, enrolment."""
 
 import hashlib
 
 from fastapi import APIRouter, Request, Response
 
-from waypass_server import people
+from waypass_server import facts, people
 from waypass_server.api.access import Desk, ServicesHere
-from waypass_server.api.forms import Input, Line, Output, PersonInput, Reference
+from waypass_server.api.facts import FactOut
+from waypass_server.api.forms import CertificateText, Input, Line, Output, PersonInput, Reference
 from waypass_server.problems import RESPONSES
 
 router = APIRouter(prefix="/api/v1", tags=["desk"], responses=RESPONSES)
@@ -30,6 +31,12 @@ class CodeOut(Output):
 
     code: str
     expires_at: int
+
+
+class CertificateOfPerson(PersonInput):
+    """A person's health certificate."""
+
+    text: CertificateText
 
 
 class Enrolment(Input):
@@ -65,6 +72,18 @@ def make_desk_code(body: PersonInput, member: Desk, here: ServicesHere) -> CodeO
             session, person, actor=member.actor(), random_bytes=here.random_bytes, now=here.now()
         )
         return CodeOut(code=code.code, expires_at=code.expires_at)
+
+
+@router.post("/evidence", status_code=201, summary="Hand in a health certificate for a person (200 when it is known)")
+def hand_in_evidence(body: CertificateOfPerson, response: Response, member: Desk, here: ServicesHere) -> FactOut:
+    """For people without a wallet; the rules are those of the wallet's own way."""
+    now = here.now()
+    evidence = facts.check(body.text, signers=here.evidence_signers, now=now)
+    with here.change() as session:
+        person = people.find_person(session, member.network_id, body.person)
+        fact, new = facts.hand_in(session, person=person, evidence=evidence, actor=member.actor(), now=now)
+        response.status_code = 201 if new else 200
+        return FactOut.of(fact)
 
 
 @router.post("/enrol", status_code=201, summary="Use a desk code: the wallet's token")

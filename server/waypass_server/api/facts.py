@@ -1,4 +1,4 @@
-"""Facts that staff record: exposure notices and survey answers. Certificates come from wallets, see `me`."""
+"""Facts that staff record: exposure notices and survey answers. Certificates: see `me` and `desk`."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -43,6 +43,10 @@ Reference = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["p-7f3a"], description="A person's opaque reference."
     ),
 ]
+CertificateText = Annotated[
+    str, Field(max_length=20_000, examples=["HC1:..."], description="A health certificate as its QR code holds it.")
+]
+"""The verifier's own limit is far below."""
 Instant = Annotated[int, Field(strict=True, ge=0, le=_END_OF_TIME, description="UNIX seconds.")]
 Period = Annotated[int, Field(strict=True, ge=0, le=10 * 366 * 86_400, description="Seconds.")]
 ScopeNumber = Annotated[int, Field(strict=True, ge=0, lt=1 << 53)]

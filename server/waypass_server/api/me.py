@@ -1,6 +1,6 @@
 """The holder's own view: where they stand and why, what they were told, and what they may say to it."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import Field
@@ -9,7 +9,15 @@ from sqlalchemy import select
 from waypass_server import facts, objections
 from waypass_server.api.access import HolderHere, ServicesHere
 from waypass_server.api.facts import FactOut
-from waypass_server.api.forms import EntryForHolder, IdInPath, Input, ObjectionOut, Output, Words
+from waypass_server.api.forms import (
+    CertificateText,
+    EntryForHolder,
+    IdInPath,
+    Input,
+    ObjectionOut,
+    Output,
+    Words,
+)
 from waypass_server.api.standing import ScopeStanding, explain
 from waypass_server.models.lists_of_people import Entry, Fact
 from waypass_server.models.people import Person
@@ -17,9 +25,6 @@ from waypass_server.models.records import Notice, NoticeKind
 from waypass_server.problems import RESPONSES
 
 router = APIRouter(prefix="/api/v1/me", tags=["holder"], responses=RESPONSES)
-
-LONGEST_CERTIFICATE = 20_000
-"""Characters; the verifier's own limit is far below."""
 
 
 class MeOut(Output):
@@ -34,9 +39,9 @@ class MeOut(Output):
 
 
 class CertificateForm(Input):
-    """A health certificate as its QR code holds it."""
+    """A health certificate."""
 
-    text: Annotated[str, Field(max_length=LONGEST_CERTIFICATE, examples=["HC1:..."])]
+    text: CertificateText
 
 
 class ObjectionForm(Input):

@@ -1,4 +1,7 @@
-"""Passes: a batch for a wallet, and a pass on paper. What is not taken from an answer is lost: no pass is kept here."""
+"""Passes: a batch for a wallet, and a pass on paper. What is not taken from an answer is lost: no pass is kept here.
+
+The log says who issued how many passes for which person, and when; it names no place in a list.
+"""
 
 from base64 import urlsafe_b64decode
 from enum import StrEnum
@@ -10,6 +13,7 @@ from pydantic import Field
 from waypass_protocol.errors import Malformed, NotWaypass
 from waypass_protocol.keys import base64url
 from waypass_protocol.passes import MAX_TEXT, decode_base45, parse_pass, pass_text
+from waypass_server import events, settings
 from waypass_server.api.access import Desk, HolderHere, ServicesHere
 from waypass_server.api.forms import Input, Line, Output, Reference, ScopeNumber
 from waypass_server.issuing import (
@@ -127,6 +131,15 @@ def make_passes(body: PassesForm, holder: HolderHere, here: ServicesHere) -> Pas
     with here.database.changing() as session:
         use_nonce(session, holder.wallet_id, body.nonce, now)
         issued = issue_bound(session, here, holder.person_id, requests, now)
+        events.record(
+            session,
+            network_id=holder.network_id,
+            at=now - now % settings.HOUR,  # no finer than the passes themselves say
+            actor=holder.actor(),
+            what="passes.issued",
+            subject=("person", holder.person_id),
+            count=len(issued),
+        )
     return PassesOut(passes=[base64url(each) for each in issued], server_time=here.clock.now())
 
 
@@ -147,7 +160,17 @@ def make_paper_pass(
     """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF."""
     with here.change() as session:
         person = find_person(session, member.network_id, body.person)
-        signed = issue_paper(session, here, person.id, body.scopes, body.hint, here.now())
+        now = here.now()
+        signed = issue_paper(session, here, person.id, body.scopes, body.hint, now)
+        events.record(
+            session,
+            network_id=member.network_id,
+            at=now,
+            actor=member.actor(),
+            what="paper-pass.issued",
+            subject=("person", person.id),
+            count=1,
+        )
     return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
 
 

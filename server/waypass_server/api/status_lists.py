@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from waypass_server.api.access import ServicesHere
-from waypass_server.keyring import read_keyring
 from waypass_server.problems import RESPONSES
 from waypass_server.refusals import NotFound
 from waypass_server.status_lists import MEDIA_TYPE, TTL, StatusListTokens
@@ -57,8 +56,8 @@ def read_status_list(
     responses={200: {"content": {_JWK_SET: {}}, "description": "The trust set."}},
 )
 def read_trust(here: ServicesHere) -> Response:
-    """The keys as they are in the server's folder now; a gate gets its own when it is set up, not from here."""
-    text = read_keyring(here.settings.keys).trust_set().to_json()
+    """The keys as the server has them now; a gate gets its own when it is set up, not from here."""
+    text = here.keys.trust_set().to_json()
     return Response(text, media_type=_JWK_SET, headers={"Cache-Control": _CACHED})
 
 

@@ -1,7 +1,7 @@
 """`waypass-server keys`: make, list and retire issuer keys, and export what readers must trust.
 
 With `--json`, one object a line on standard output. What a user can mend is one line on standard error and exit code 2.
-A running server goes on with the keys that it started with: restart it after `make` and `retire`.
+A running server follows the folder within seconds; readers must have a key's public half before it begins to sign.
 """
 
 import json

@@ -4,7 +4,8 @@ The folder gets `keys.jwks` (the network's trust set) and `reader.toml`, with on
 mounts the reader. With `--password`, it gets `broker-password` (readable by its owner alone) too, and the line for
 the broker's password file goes to standard output, or into the JSON object with `--json`.
 
-1. the ID, the station's and the network's name can stand in topics, otherwise nothing is written
+1. the ID, the station's and the network's name can stand in topics, and the ID is not the server's own login at the
+   broker, otherwise nothing is written
 2. a folder that has a `reader.toml` is left alone: a reader is enrolled once
 3. the trust set is public; the password is the only secret here, and the server does not keep it
 """
@@ -19,7 +20,7 @@ import typer
 
 from waypass_protocol.errors import Malformed
 from waypass_protocol.names import check_name
-from waypass_server.broker.access import password_line
+from waypass_server.broker.access import SERVER_LOGIN, password_line
 from waypass_server.commands.options import AsJson
 from waypass_server.errors import ConfigurationError
 from waypass_server.keyring import read_keyring
@@ -49,6 +50,8 @@ def enrol(
         check_name(station, what="station")
     except Malformed as error:
         raise ConfigurationError(str(error)) from None
+    if reader == SERVER_LOGIN:
+        raise ConfigurationError(f"reader: expected another ID than the server's login, got {reader!r}")
     trust = read_keyring(keys).trust_set()
     if (out / "reader.toml").exists():
         raise ConfigurationError(f"{out}: expected a new folder, got one with a reader.toml")

@@ -31,7 +31,7 @@ class DeskCode(Base):
     person_id: Mapped[int] = mapped_column(ID, ForeignKey("people.id"), index=True)
     code_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[Seconds]
-    expires_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
     used_at: Mapped[Seconds | None]
 
 
@@ -44,7 +44,7 @@ class Wallet(Base):
     person_id: Mapped[int] = mapped_column(ID, ForeignKey("people.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[Seconds]
-    ended_at: Mapped[Seconds | None]
+    ended_at: Mapped[Seconds | None] = mapped_column(index=True)
 
 
 class FailedEnrolment(Base):

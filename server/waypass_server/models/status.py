@@ -3,7 +3,8 @@
 What the tables promise:
 
 1. A pass is a place (list, index), a person and what it says; neither its text nor its holder's key is stored.
-2. A place is used once: the pair (list, index) is unique among passes for ever, and decoys are never passes.
+2. A place is used once: the pair (list, index) is unique among passes; when a pass is forgotten, its place goes to
+   `used_indexes`, which does not say whose it was, or when. Decoys are never passes.
 3. `status_changes` is the outbox: its rows are written in the transaction that changes the passes, and are taken away
    in the transaction that stores the signed delta which carries them.
 4. What is signed as a version is stored before it is published, once a version: (list, version) is a primary key.
@@ -64,9 +65,19 @@ class PassRow(Base):
     kind: Mapped[PassKind] = mapped_column(stored(PassKind))
     aspects: Mapped[dict[str, Any]] = mapped_column(JSON)
     iat: Mapped[Seconds]
-    exp: Mapped[Seconds]
+    exp: Mapped[Seconds] = mapped_column(index=True)
     status: Mapped[int] = mapped_column(SmallInteger, default=0)
     created_at: Mapped[Seconds]
+
+
+class UsedIndex(Base):
+    """A place that a forgotten pass had. Without an id: the order of rows would tell which passes were one batch."""
+
+    __tablename__ = "used_indexes"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads it once
+
+    list_id: Mapped[int] = mapped_column(ID, ForeignKey("status_lists.id"), primary_key=True)
+    idx: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 class Challenge(Base):
@@ -75,8 +86,8 @@ class Challenge(Base):
     __tablename__ = "pass_challenges"
 
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    wallet_id: Mapped[int] = mapped_column(ID, ForeignKey("wallets.id"))
-    expires_at: Mapped[Seconds]
+    wallet_id: Mapped[int] = mapped_column(ID, ForeignKey("wallets.id"), index=True)
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
 
 
 class StatusChange(Base):

@@ -8,19 +8,29 @@ import json
 import os
 import time
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from waypass_protocol.keys import HolderSigner, MemorySigner
-from waypass_protocol.passes import HOUR, Aspect, Pass, Place, sign_pass
-from waypass_protocol.presentation import present
+from waypass_protocol.keys import MemorySigner
+from waypass_protocol.passes import HOUR
 from waypass_simulator.carriers import Carrier
-from waypass_simulator.demo.deployment import run
+from waypass_simulator.demo.deployment import AUTHORITY_CONTACT, run
 from waypass_simulator.demo.gate import HOSPITAL, RIDE
+from waypass_simulator.demo.props import (
+    ENTRY_REASON,
+    NOTICE_SECONDS,
+    forged,
+    gather_secrets,
+    propose_red,
+    read_pictures,
+    register_basis,
+    tampered,
+    vaccination,
+)
 from waypass_simulator.demo.scene import Scene
 from waypass_simulator.difficulty import MEDIUM
 from waypass_simulator.errors import SimulatorError
@@ -30,7 +40,6 @@ from waypass_simulator.wallet import Wallet
 
 GREEN = ("open", "green", "green")
 OUTAGE_SECONDS = 10.0
-NOTICE_SECONDS = 2
 NOTICE_WAIT_SECONDS = 10.0
 
 
@@ -62,7 +71,7 @@ def certificates(scene: Scene) -> None:
         "person-mira": scene.authority.test(mira, positive=True, now=now),
     }
     pictures = {f"{person}.png": health_qr_png(text) for person, text in papers.items()}
-    for (person, text), read in zip(papers.items(), _read_pictures(scene, pictures), strict=True):
+    for (person, text), read in zip(papers.items(), read_pictures(scene, pictures), strict=True):
         wallet = scene.enrol(person)
         scene.story.step(
             f"{person}'s certificate is read from its picture",
@@ -79,8 +88,8 @@ def certificates(scene: Scene) -> None:
     )
     scene.expect_refused(
         "a certificate with a letter changed",
-        lambda: scene.wallets["person-mira"].offer_evidence(_tampered(papers["person-bao"])),
-        "expected",
+        lambda: scene.wallets["person-mira"].offer_evidence(tampered(papers["person-bao"])),
+        "compression",
     )
     for person, aspect in (("person-ada", "green"), ("person-bao", "green"), ("person-mira", "yellow")):
         _expect_standing(scene, person, aspect)
@@ -95,7 +104,7 @@ def real_certificates(scene: Scene, shared: Path | None) -> None:
     lines = (shared / "vectors" / "hcert" / "dgc-testdata.jsonl").read_text(encoding="utf-8").splitlines()
     cases = [json.loads(line) for line in lines]
     good = [case for case in cases if _fully_valid(case)]
-    read = _read_pictures(scene, {f"eu-{number}.png": b64decode(case["2DCODE"]) for number, case in enumerate(good)})
+    read = read_pictures(scene, {f"eu-{number}.png": b64decode(case["2DCODE"]) for number, case in enumerate(good)})
     verified = sum(_verify_evidence([(case, text) for case, text in zip(good, read, strict=True) if text]))
     scene.story.step(
         f"{len(good)} real certificates are read from their pictures and verified",
@@ -167,11 +176,11 @@ def _paper(scene: Scene) -> None:
 def _red(scene: Scene) -> None:
     """An entry by two people, with notice; then the pass is fetched anew and says red."""
     wallet = scene.enrol("person-rolf")
-    wallet.offer_evidence(_vaccination(scene, "Rolf"))
+    wallet.offer_evidence(vaccination(scene, "Rolf"))
     wallet.fetch([RIDE], 2)
     scene.expect_at("gate-a", "Rolf, before anything is decided about him", wallet.show, GREEN)
-    basis = _register_basis(scene)
-    entry = _propose(scene, "person-rolf", basis, "red")
+    basis = register_basis(scene)
+    entry = propose_red(scene, "person-rolf", basis)
     with scene.staff("pavel") as pavel:
         scene.expect_refused(
             "Pavel, who proposed the entry, tries to approve it himself",
@@ -182,27 +191,33 @@ def _red(scene: Scene) -> None:
         scene.push(
             f"Anna approves; the notice is delivered, and {NOTICE_SECONDS} s later Rolf's green pass is taken away",
             lambda: anna.post(f"/api/v1/entries/{entry}/approve"),
-            after=NOTICE_SECONDS,
+            effect=lambda: float(anna.get(f"/api/v1/entries/{entry}")["takes_effect_at"]),
         )
-    notices = wallet.api.get("/api/v1/me/notices")
-    scene.story.step(
-        "Rolf has been told, with the reason and whom to ask",
-        expected="at least one notice",
-        seen=f"{len(notices)} notice(s)",
-        ok=len(notices) >= 1,
-    )
+    _expect_told(scene, wallet)
     scene.expect_at("gate-b", "Rolf with his old green pass", wallet.show, ("assist", "superseded", "yellow"))
     wallet.fetch([RIDE], 2)
     scene.expect_at("gate-b", "Rolf with the pass that his wallet fetched", wallet.show, ("refuse", "red", "red"))
+
+
+def _expect_told(scene: Scene, wallet: Wallet) -> None:
+    told = json.dumps(wallet.api.get("/api/v1/me/notices"), ensure_ascii=False)
+    wanted = {"the reason": ENTRY_REASON, "whom to ask": AUTHORITY_CONTACT}
+    found = [name for name, words in wanted.items() if words in told]
+    scene.story.step(
+        "Rolf has been told, with the reason and whom to ask",
+        expected=f"a notice with {' and '.join(wanted)}",
+        seen=f"a notice with {' and '.join(found)}" if found else "no such notice",
+        ok=len(found) == len(wanted),
+    )
 
 
 def objection(scene: Scene) -> None:
     """An objection within the notice period suspends an entry before it ever counts."""
     scene.story.chapter("An objection suspends")
     wallet = scene.enrol("person-olga")
-    wallet.offer_evidence(_vaccination(scene, "Olga"))
-    basis = _register_basis(scene, notice=HOUR)
-    entry = _propose(scene, "person-olga", basis, "red")
+    wallet.offer_evidence(vaccination(scene, "Olga"))
+    basis = register_basis(scene, notice=HOUR)
+    entry = propose_red(scene, "person-olga", basis)
     with scene.staff("anna") as anna:
         anna.post(f"/api/v1/entries/{entry}/approve")
     _wait_for_notice(wallet)
@@ -230,7 +245,7 @@ def withdrawal(scene: Scene) -> None:
     """A lost telephone: one member of staff withdraws its passes, both gates know, and new ones are free to get."""
     scene.story.chapter("A telephone is lost: its codes are withdrawn")
     wallet = scene.enrol("person-lea")
-    wallet.offer_evidence(_vaccination(scene, "Lea"))
+    wallet.offer_evidence(vaccination(scene, "Lea"))
     wallet.fetch([RIDE], 4)
     scene.expect_at("gate-a", "Lea rides in the morning", wallet.show, GREEN)
     with scene.staff("otto") as otto:
@@ -245,8 +260,13 @@ def withdrawal(scene: Scene) -> None:
             lambda slot=slot: wallet.show(slot=slot),  # type: ignore[misc]
             ("assist", "superseded", "yellow"),
         )
-    wallet.fetch([RIDE], 2)
-    scene.expect_at("gate-b", "Lea with the passes of her new telephone", wallet.show, GREEN)
+    renewed = scene.enrol("person-lea")
+    scene.expect_refused(
+        "Lea has a new telephone; the lost one tries to fetch passes", lambda: wallet.fetch([RIDE], 1), "wallet"
+    )
+    wallet.close()
+    renewed.fetch([RIDE], 2)
+    scene.expect_at("gate-b", "Lea with the passes of her new telephone", renewed.show, GREEN)
 
 
 def copies(scene: Scene) -> None:
@@ -270,7 +290,7 @@ def copies(scene: Scene) -> None:
     scene.expect_at(
         "gate-b",
         "a pass that somebody signed with a key of their own",
-        lambda: _forged(forger, wallet.time()),
+        lambda: forged(forger, wallet.time()),
         ("assist", "unknown-key", "yellow"),
     )
     scene.expect_at(
@@ -300,7 +320,10 @@ def outage(scene: Scene) -> None:
     scene.deployment.start_broker()
     back = time.time()
     scene.await_change(
-        "the broker is back and empty; the server fills it and both gates catch up", before, started=back
+        "the broker is back and empty; the server fills it and both gates catch up",
+        before,
+        started=lambda: back,
+        since="broker_back",
     )
     for gate in scene.deployment.gates:
         scene.expect_at(
@@ -329,7 +352,7 @@ def _restart_without_network(scene: Scene) -> None:
 def leftovers(scene: Scene) -> None:
     """Nothing that a reader wrote or said holds a pass, a holder key or a person."""
     scene.story.chapter("What the gates kept")
-    secrets = _secrets(scene)
+    secrets = gather_secrets(scene)
     found = []
     for gate in scene.deployment.gates.values():
         gate.close_politely()
@@ -344,57 +367,6 @@ def leftovers(scene: Scene) -> None:
     )
 
 
-def _secrets(scene: Scene) -> dict[str, bytes]:
-    secrets: dict[str, bytes] = {}
-    for person, wallet in scene.wallets.items():
-        secrets[f"the reference {person}"] = person.encode()
-        for number, held in enumerate(wallet.passes):
-            x, _ = held.holder.key.coordinates()
-            secrets[f"pass {number} of {person}"] = held.data[20:60]
-            secrets[f"key {number} of {person}"] = x
-            secrets[f"code {number} of {person}"] = wallet.copy(slot=number)[20:60].encode()
-    return secrets
-
-
-def _register_basis(scene: Scene, *, notice: int = NOTICE_SECONDS) -> int:
-    with scene.staff("pavel") as pavel, scene.staff("anna") as anna:
-        basis = pavel.post(
-            "/api/v1/bases",
-            {
-                "authority": "Transit Office",
-                "title": "Ban from travel after assault on staff",
-                "citation": "Transit Act, section 12",
-                "health": False,
-                "effects": ["red", "yellow"],
-                "scopes": [RIDE],
-                "longest": 90 * 24 * HOUR,
-                "notice": notice,
-                "objection_deadline": 14 * 24 * HOUR,
-                "exclusions": ["minors"],
-            },
-        )
-        anna.post(f"/api/v1/bases/{basis['id']}/versions/{basis['number']}/approve")
-    return int(basis["id"])
-
-
-def _propose(scene: Scene, person: str, basis: int, effect: str) -> int:
-    with scene.staff("pavel") as pavel:
-        entry = pavel.post(
-            "/api/v1/entries",
-            {
-                "person": person,
-                "basis": basis,
-                "effect": effect,
-                "scopes": [RIDE],
-                "reason": "You struck a member of staff at the north gate.",
-                "case": {"reference": "C-2031", "state": "open"},
-                "ends_at": int(time.time()) + 30 * 24 * HOUR,
-                "exclusions_checked": ["minors"],
-            },
-        )
-    return int(entry["id"])
-
-
 def _expect_standing(scene: Scene, person: str, aspect: str) -> None:
     scopes = {scope["number"]: scope["aspect"] for scope in scene.wallets[person].standing()["scopes"]}
     scene.story.step(
@@ -403,36 +375,3 @@ def _expect_standing(scene: Scene, person: str, aspect: str) -> None:
         seen=f"{scopes.get(RIDE)} for rides",
         ok=scopes.get(RIDE) == aspect,
     )
-
-
-def _vaccination(scene: Scene, given_name: str) -> str:
-    person = InventedPerson(family_name="Demo", given_name=given_name, born=date(1980, 1, 1))
-    return scene.authority.vaccination(person, now=int(time.time()))
-
-
-def _read_pictures(scene: Scene, pictures: Mapping[str, bytes]) -> list[str | None]:
-    """The text of each picture (PNG, by file name), as the reader's own eyes find it."""
-    paths = [scene.deployment.folder / name for name in pictures]
-    for path, png in zip(paths, pictures.values(), strict=True):
-        path.write_bytes(png)
-    program = run("waypass-reader", "decode", "--json", *paths)
-    rows = [json.loads(line) for line in program.lines(Stream.STDOUT)]
-    return [str(row["texts"][0]) if row["texts"] else None for row in rows]
-
-
-def _tampered(text: str) -> str:
-    middle = len(text) // 2
-    return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
-
-
-def _forged(forger: MemorySigner, now: float) -> str:
-    holder = HolderSigner(ec.generate_private_key(ec.SECP256R1()))
-    hour = int(now) - int(now) % HOUR
-    pass_ = Pass(
-        iat=hour,
-        exp=hour + 24 * HOUR,
-        place=Place(uri="wp:1", idx=7),
-        aspects={RIDE: Aspect.GREEN},
-        holder=holder.key,
-    )
-    return present(sign_pass(pass_, forger), t=int(now), network="metro", holder=holder)

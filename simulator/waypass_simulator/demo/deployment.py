@@ -7,7 +7,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,10 @@ from waypass_simulator.processes import Program, Stream, free_port, wait_for_por
 
 START_SECONDS = 60.0
 
-_NETWORK_TOML = """\
+AUTHORITY = "Transit Office"
+AUTHORITY_CONTACT = "objections@transit.example, desk 4, city hall"
+
+_NETWORK_TOML = f"""\
 name = "metro"
 
 [[scopes]]
@@ -39,8 +42,8 @@ name = "priority lane"
 by_grant = true
 
 [[authorities]]
-name = "Transit Office"
-contact = "objections@transit.example, desk 4, city hall"
+name = "{AUTHORITY}"
+contact = "{AUTHORITY_CONTACT}"
 
 [[staff]]
 name = "dora"
@@ -51,7 +54,7 @@ roles = ["desk"]
 name = "pavel"
 desk = "casework"
 roles = ["proposer", "approver"]
-authority = "Transit Office"
+authority = "{AUTHORITY}"
 
 [[staff]]
 name = "anna"
@@ -114,10 +117,26 @@ class Deployment:
         """The server's configuration file."""
         return self.folder / "server.toml"
 
-    def start(self) -> None:
-        """Start broker, server and readers. Raises `ProgramError` or `SimulatorError` with what they said."""
+    def start(self, note: Callable[[str], None] = lambda _: None) -> None:
+        """Start broker, server and readers, and `note` each that runs.
+
+        Raises `ProgramError` or `SimulatorError` with what they said.
+        """
         self.start_broker()
+        note(f"The broker listens at 127.0.0.1:{self.broker_port}.")
         self._write_server_files()
+        self._prepare_server()
+        self.start_server()
+        note(f"The server has its keys, database and staff, and listens at {self.address}.")
+        for name in self.gate_names:
+            self.gates[name] = self._make_gate(name)
+            self.gates[name].launch()
+        for name, gate in self.gates.items():
+            gate.wait_ready()
+            note(f"{name} looks at its camera.")
+
+    def _prepare_server(self) -> None:
+        """Keys, database, network and staff, with the commands that an operator uses."""
         keys = ("--network", NETWORK, "--dir", self.folder / "keys")
         run("waypass-server", "keys", "make", "--use", "pass", "--use", "status", "--days", "30", *keys)
         run("waypass-server", "migrate", "--config", self.configuration)
@@ -128,10 +147,6 @@ class Deployment:
             row = json.loads(line)
             if row["what"] == "staff":
                 self.tokens[row["name"]] = row["token"]
-        self.start_server()
-        for name in self.gate_names:
-            self.gates[name] = self._make_gate(name)
-            self.gates[name].start()
 
     def start_broker(self) -> None:
         """Start the embedded broker, empty, on the deployment's port."""

@@ -37,11 +37,15 @@ class Verdict:
 class Gate:
     """A reader with one lane whose camera is a folder. `program` is `waypass-reader`."""
 
-    def __init__(self, *, name: str, folder: Path, program: Path, broker_port: int) -> None:
+    def __init__(
+        self, *, name: str, folder: Path, program: Path, broker_port: int, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        """`answer_seconds` is how long the gate may look at frames after the last one before they count as unread."""
         self.name = name
         self.folder = folder
         self._program_path = program
         self._broker_port = broker_port
+        self._answer_seconds = answer_seconds
         self._frames = folder / "frames"
         self._camera = FrameFolder(self._frames)
         self._words = ""
@@ -52,8 +56,16 @@ class Gate:
 
     def start(self) -> None:
         """Start the reader and wait until it is ready. Raises `ProgramError`."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start the reader without waiting for it. Raises `ProgramError`."""
         self.program = Program([self._program_path, "run", "--config", self.configuration])
-        self.program.wait_for_line("ready", timeout=START_SECONDS)
+
+    def wait_ready(self) -> None:
+        """Wait until the reader looks at frames. Raises `ProgramError` with what it said instead."""
+        self._running().wait_for_line("ready", timeout=START_SECONDS)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -90,7 +102,7 @@ class Gate:
             self._camera.show(frame)
             if (verdict := self._verdict_after(program, seen, number, FRAME_SECONDS if paced else 0)) is not None:
                 return verdict
-        return self._verdict_after(program, seen, len(frames), ANSWER_SECONDS)
+        return self._verdict_after(program, seen, len(frames), self._answer_seconds)
 
     def _verdict_after(self, program: Program, seen: int, frames: int, seconds: float) -> Verdict | None:
         try:

@@ -3,14 +3,13 @@
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from waypass_simulator.api import Refused
 from waypass_simulator.demo import chapters
 from waypass_simulator.demo.deployment import Deployment
 from waypass_simulator.demo.report import Narrator, Report, Story
@@ -29,9 +28,9 @@ class Playing:
     shared: Path | None
 
 
-def find_shared(checkout: Path) -> Path | None:
+def find_shared(checkout: Path, environment: Mapping[str, str]) -> Path | None:
     """The folder of shared vectors: `WAYPASS_SHARED`, or `shared` beside the checkout; None where there is none."""
-    folder = Path(os.environ.get("WAYPASS_SHARED", checkout.parent / "shared"))
+    folder = Path(environment.get("WAYPASS_SHARED", checkout.parent / "shared"))
     return folder if (folder / "vectors" / "hcert").is_dir() else None
 
 
@@ -49,13 +48,13 @@ def play(playing: Playing, narrator: Narrator) -> Report:
         rng=np.random.default_rng(playing.seed),
         authority=authority,
     )
-    story.note(f"seed {playing.seed}, files in {playing.folder}")
+    story.note(f"Files are in {playing.folder} while it plays; --seed {playing.seed} draws the same hands and light.")
     try:
         with deployment, watch:
-            deployment.start()
+            deployment.start(story.note)
             for chapter in _chapters(playing):
                 chapter(scene)
-    except (SimulatorError, Refused) as error:
+    except SimulatorError as error:
         story.step("the story goes on to its end", expected="no trouble", seen=str(error), ok=False)
     finally:
         for wallet in scene.wallets.values():
@@ -63,6 +62,7 @@ def play(playing: Playing, narrator: Narrator) -> Report:
     return Report(
         started_at=started_at,
         seconds=round(time.monotonic() - started, 1),
+        seed=playing.seed,
         ok=story.ok,
         steps=story.results,
         propagation_ms=scene.propagation,

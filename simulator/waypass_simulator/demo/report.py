@@ -1,7 +1,7 @@
 """What the story did and saw, step by step, printed as it happens and written as JSON at the end.
 
 A step states beforehand what should come out; what came out is measured, never assumed. The report holds no pass, index
-or key.
+or key. A figure's name ends in `_ms` when it is a time in milliseconds.
 """
 
 import json
@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
+
+from waypass_simulator.errors import UsageError
+
+INDENT = 7
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepResult:
-    """One step of the story. Times in `figures` are in milliseconds unless their name says otherwise."""
+    """One step of the story: what was done, what should come out, what did, and the figures that were measured."""
 
     chapter: str
     did: str
@@ -55,17 +61,24 @@ class ConsoleNarrator:
     def step(self, result: StepResult) -> None:
         """A step is over."""
         mark, style = ("ok  ", "green") if result.ok else ("FAIL", "bold red")
-        self._console.print(Text.assemble((f"  {mark} ", style), result.did))
-        self._console.print(Text(f"       {result.seen}", style="dim" if result.ok else "red"))
+        self._print(result.did, first=Text(f"  {mark} ", style))
+        self._print(result.seen, style="dim" if result.ok else "red")
         if not result.ok:
-            self._console.print(Text(f"       expected: {result.expected}", style="red"))
+            self._print(f"expected: {result.expected}", style="red")
         if result.figures:
-            shown = ", ".join(f"{name} {value}" for name, value in result.figures.items())
-            self._console.print(Text(f"       {shown}", style="cyan"))
+            self._print(", ".join(_in_words(name, value) for name, value in result.figures.items()), style="cyan")
 
     def note(self, words: str) -> None:
         """Something worth knowing that is no step."""
-        self._console.print(Text(f"  {words}", style="dim"))
+        self._console.print(Padding(Text(words, style="dim"), (0, 0, 0, 2)))
+
+    def _print(self, words: str, *, style: str = "", first: Text | None = None) -> None:
+        """A paragraph that keeps its indentation where a narrow terminal breaks it; `first` stands in front of it."""
+        row = Table.grid()
+        row.add_column(width=INDENT, no_wrap=True)
+        row.add_column()
+        row.add_row(first or "", Text(words, style=style))
+        self._console.print(row)
 
 
 class Story:
@@ -104,10 +117,15 @@ class Story:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """The whole story. `started_at` is in UNIX seconds; `notes` are facts about the run, such as what was missing."""
+    """The whole story. `started_at` is in UNIX seconds, `seed` draws the same hands, light and noise again, and
+    `notes` are facts about the run, such as what was missing.
+
+    `propagation_ms` are the times from sending a change to the server until each gate held it.
+    """
 
     started_at: int
     seconds: float
+    seed: int
     ok: bool
     steps: Sequence[StepResult]
     propagation_ms: Mapping[str, Sequence[float]]
@@ -115,5 +133,14 @@ class Report:
     notes: Sequence[str] = ()
 
     def write(self, path: Path) -> None:
-        """Write the report as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write the report as JSON. Raises `UsageError` when the file cannot be written."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"report {path}: cannot be written: {error.strerror}") from None
+
+
+def _in_words(name: str, value: object) -> str:
+    words = name.removesuffix("_ms").replace("_", " ")
+    return f"{words} {value} ms" if name.endswith("_ms") else f"{words} {value}"

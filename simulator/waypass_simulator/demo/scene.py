@@ -28,7 +28,10 @@ FRAMES = 5
 
 @dataclass(kw_only=True)
 class Scene:
-    """What every chapter works with."""
+    """What every chapter works with.
+
+    `propagation` has, by gate, the milliseconds from each push to the gate; `shown` every text that was held up.
+    """
 
     story: Story
     deployment: Deployment
@@ -37,6 +40,7 @@ class Scene:
     authority: HealthAuthority
     wallets: dict[str, Wallet] = field(default_factory=dict)
     propagation: dict[str, list[float]] = field(default_factory=dict)
+    shown: list[str] = field(default_factory=list)
 
     def staff(self, name: str) -> Api:
         """A member of staff at their own screen."""
@@ -66,7 +70,9 @@ class Scene:
     ) -> Verdict | None:
         """Somebody holds a code before a gate's camera, and again a little otherwise when it could not be read."""
         for _ in range(ATTEMPTS):
-            frames = walk_up(make_text(), self.rng, difficulty=difficulty, carrier=carrier, frames=FRAMES)
+            text = make_text()
+            self.shown.append(text)
+            frames = walk_up(text, self.rng, difficulty=difficulty, carrier=carrier, frames=FRAMES)
             verdict = self.gate(gate).show(frames)
             self.gate(gate).wait_empty()
             if verdict is not None:
@@ -94,7 +100,7 @@ class Scene:
             expected=_said(expected),
             seen=f"{gate}: {_said(seen)}",
             ok=seen == expected,
-            figures={"frame to decision (ms)": round(verdict.frame_to_decision_ms, 1), "frames": verdict.frames},
+            figures={"frame_to_decision_ms": round(verdict.frame_to_decision_ms, 1), "frames": verdict.frames},
         )
 
     def expect_refused(self, did: str, act: Callable[[], object], words: str) -> None:
@@ -106,31 +112,43 @@ class Scene:
         else:
             self.story.step(did, expected=words, seen="the server did it", ok=False)
 
-    def push(self, did: str, act: Callable[[], object], *, after: float = 0) -> None:
+    def push(self, did: str, act: Callable[[], object], *, effect: Callable[[], float] | None = None) -> None:
         """A step: something is committed that takes passes away; every gate must come to hold it.
 
-        Counted from when it is sent to the server, or so many seconds `after` that, when it takes effect later.
+        Counted from when it is sent to the server. What takes effect later counts from then: `effect` is asked for
+        that moment (UNIX seconds) when every gate holds it.
         """
         before = {gate: self.watch.held(gate) for gate in self.deployment.gates}
-        started = time.time() + after
+        sent = time.time()
         act()
-        self.await_change(did, before, started=started)
+        for gate, milliseconds in self.await_change(
+            did, before, started=effect or (lambda: sent), since="push"
+        ).items():
+            self.propagation.setdefault(gate, []).append(milliseconds)
 
-    def await_change(self, did: str, before: Mapping[str, Mapping[str, Held]], *, started: float) -> None:
-        """A step: each gate must hold a later version than `before`; counted from `started` (UNIX seconds)."""
-        took: dict[str, float] = {}
-        for gate, lists in before.items():
-            held = self.watch.wait_newer(gate, lists, timeout=HELD_SECONDS)
-            if held is not None:
-                took[gate] = _ms(held.since - started)
-                self.propagation.setdefault(gate, []).append(took[gate])
+    def await_change(
+        self,
+        did: str,
+        before: Mapping[str, Mapping[str, Held]],
+        *,
+        started: Callable[[], float],
+        since: str,
+    ) -> dict[str, float]:
+        """A step: each gate must hold a later version than `before`. Returns the milliseconds that each gate took.
+
+        They count from `started` (UNIX seconds), which the figures call `since`.
+        """
+        held = {gate: self.watch.wait_newer(gate, lists, timeout=HELD_SECONDS) for gate, lists in before.items()}
+        start = started()
+        took = {gate: _ms(each.since - start) for gate, each in held.items() if each is not None}
         self.story.step(
             did,
             expected="every gate holds it",
             seen=", ".join(f"{gate} holds it" if gate in took else f"{gate} does not" for gate in before),
             ok=len(took) == len(before),
-            figures={f"push to {gate} (ms)": value for gate, value in took.items()},
+            figures={f"{since}_to_{gate}_ms": value for gate, value in took.items()},
         )
+        return took
 
 
 def _said(answer: tuple[str, str, str]) -> str:

@@ -35,6 +35,7 @@ TABLES = (
     "status_deltas",
     "status_snapshots",
     "status_versions",
+    "used_indexes",
     "pass_challenges",
 )
 
@@ -133,6 +134,7 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_desk_codes")),
         sa.UniqueConstraint("code_hash", name=op.f("uq_desk_codes_code_hash")),
     )
+    op.create_index(op.f("ix_desk_codes_expires_at"), "desk_codes", ["expires_at"], unique=False)
     op.create_index(op.f("ix_desk_codes_person_id"), "desk_codes", ["person_id"], unique=False)
     op.create_table(
         "wallets",
@@ -145,6 +147,7 @@ def _people() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_wallets")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_wallets_token_hash")),
     )
+    op.create_index(op.f("ix_wallets_ended_at"), "wallets", ["ended_at"], unique=False)
     op.create_index(op.f("ix_wallets_person_id"), "wallets", ["person_id"], unique=False)
     op.create_table(
         "failed_enrolments",
@@ -385,6 +388,7 @@ def _status() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_passes")),
         sa.UniqueConstraint("list_id", "idx", name=op.f("uq_passes_list_id_idx")),
     )
+    op.create_index(op.f("ix_passes_exp"), "passes", ["exp"], unique=False)
     op.create_index("ix_passes_person_id_exp", "passes", ["person_id", "exp"], unique=False)
     op.create_table(
         "status_changes",
@@ -434,6 +438,14 @@ def _status() -> None:
         sa.PrimaryKeyConstraint("list_id", name=op.f("pk_status_versions")),
     )
     op.create_table(
+        "used_indexes",
+        sa.Column("list_id", ID, nullable=False),
+        sa.Column("idx", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["list_id"], ["status_lists.id"], name=op.f("fk_used_indexes_list_id_status_lists")),
+        sa.PrimaryKeyConstraint("list_id", "idx", name=op.f("pk_used_indexes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "pass_challenges",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("wallet_id", ID, nullable=False),
@@ -441,3 +453,5 @@ def _status() -> None:
         sa.ForeignKeyConstraint(["wallet_id"], ["wallets.id"], name=op.f("fk_pass_challenges_wallet_id_wallets")),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_pass_challenges")),
     )
+    op.create_index(op.f("ix_pass_challenges_expires_at"), "pass_challenges", ["expires_at"], unique=False)
+    op.create_index(op.f("ix_pass_challenges_wallet_id"), "pass_challenges", ["wallet_id"], unique=False)

@@ -1,0 +1,129 @@
+/** The server's calls that a wallet makes, and their answers as far as the wallet uses them. Times are UNIX seconds. */
+
+import type { Aspect } from "./cose";
+
+export interface Cause {
+  kind: "entry" | "grant" | "fact" | "evidence" | "no-evidence" | "exemption";
+  aspect: Aspect;
+  id: number | null;
+  reason: string;
+  basis: string | null;
+  citation: string | null;
+  authority: string | null;
+  contact: string | null;
+  source: string | null;
+  starts_at: number | null;
+  ends_at: number | null;
+}
+
+export interface Scope {
+  number: number;
+  name: string;
+  /** null: by grant, and this person has none. */
+  aspect: Aspect | null;
+  why: Cause[];
+}
+
+export interface Objection {
+  id: number;
+  text: string;
+  made_at: number;
+  decide_by: number;
+  state: string;
+  answer: string | null;
+}
+
+export interface Entry {
+  id: number;
+  state: "notified" | "suspended" | "in-effect" | "ended";
+  effect: "red" | "yellow" | "grant";
+  scopes: number[];
+  reason: string;
+  basis: string;
+  citation: string;
+  authority: string;
+  contact: string;
+  takes_effect_at: number | null;
+  ends_at: number;
+  objections: Objection[];
+  /** null: there is nothing to object to, or an objection waits already. */
+  how_to_object: string | null;
+}
+
+export interface Standing {
+  network: string;
+  now: number;
+  until: number | null;
+  scopes: Scope[];
+  entries: Entry[];
+}
+
+export interface Notice {
+  id: number;
+  kind: string;
+  content: Record<string, unknown>;
+  created_at: number;
+}
+
+export interface ProvenKey {
+  x: string;
+  y: string;
+  proof: string;
+  scopes: number[];
+}
+
+/** The server said no. `problem` is the last part of the problem's type, `detail` its own words. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: string,
+    readonly detail: string,
+  ) {
+    super(`${status} ${problem}: ${detail}`);
+  }
+}
+
+/** No answer came. */
+export class NoNetwork extends Error {}
+
+const PATIENCE = 15_000;
+const PREFIX = "urn:waypass:problem:";
+
+async function call<T>(method: "GET" | "POST", path: string, token: string | null, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (token !== null) headers["Authorization"] = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const request: RequestInit = { method, headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) };
+  if (body !== undefined) request.body = JSON.stringify(body);
+  let response: Response;
+  let answer: unknown;
+  try {
+    response = await fetch(`/api/v1${path}`, request);
+    answer = await response.json();
+  } catch {
+    throw new NoNetwork(`${method} ${path}`);
+  }
+  if (response.ok) return answer as T;
+  const problem = answer as { type?: string; detail?: string };
+  throw new Refused(response.status, (problem.type ?? "").replace(PREFIX, ""), problem.detail ?? "");
+}
+
+export const enrol = (code: string) => call<{ token: string; network: string }>("POST", "/enrol", null, { code });
+
+export const readStanding = (token: string) => call<Standing>("GET", "/me", token);
+
+export const readNotices = (token: string) => call<Notice[]>("GET", "/me/notices", token);
+
+export const challenge = (token: string) => call<{ nonce: string }>("POST", "/me/challenge", token);
+
+export const makePasses = (token: string, nonce: string, keys: ProvenKey[]) =>
+  call<{ passes: string[]; server_time: number }>("POST", "/me/passes", token, {
+    nonce,
+    scopes: keys[0]?.scopes ?? [],
+    keys,
+  });
+
+export const objectTo = (token: string, entry: number, text: string) =>
+  call<Objection>("POST", `/me/entries/${entry}/objection`, token, { text });
+
+export const handIn = (token: string, text: string) => call<unknown>("POST", "/me/evidence", token, { text });

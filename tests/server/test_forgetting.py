@@ -1,0 +1,119 @@
+"""What is forgotten, when, and that an index is never given out again all the same."""
+
+import random
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from tests.server.publishing import add_network, issue, make_services, take_away_some
+from tests.server.test_indexes import Narrow
+from tests.support.issuing import NOW
+from tests.support.office import HOUR, RIDE, Office
+
+from waypass_server.forgetting import AT_ONCE, KEPT, forget
+from waypass_server.indexes import Allocator
+from waypass_server.models import Base
+from waypass_server.models.people import DeskCode, FailedEnrolment, Wallet
+from waypass_server.models.status import Challenge, Decoy, PassRow, StatusChange, UsedIndex
+from waypass_server.services import Services, SetClock
+
+LIFE = 24 * HOUR
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(NOW)
+
+
+@pytest.fixture
+def services(tmp_path: Path, clock: SetClock) -> Services:
+    made = make_services(tmp_path, clock=clock)
+    add_network(made)
+    return made
+
+
+def count(services: Services, model: type[Base]) -> int:
+    with services.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def places(services: Services, model: type[PassRow | UsedIndex]) -> set[tuple[int, int]]:
+    with services.database.reading() as session:
+        return {(row.list_id, row.idx) for row in session.execute(select(model.list_id, model.idx))}
+
+
+@pytest.mark.parametrize(("seconds", "forgotten"), [(LIFE + KEPT - 1, False), (LIFE + KEPT, True)])
+def test_a_pass_is_forgotten_an_hour_after_it_expired(
+    services: Services, clock: SetClock, seconds: int, forgotten: bool
+) -> None:
+    issue(services, 20)
+    before = places(services, PassRow)
+    clock.advance(seconds)
+    assert forget(services) == (20 if forgotten else 0)
+    assert places(services, UsedIndex if forgotten else PassRow) == before
+    assert count(services, PassRow) == (0 if forgotten else 20)
+    assert forget(services) == 0
+
+
+def test_only_what_is_over_goes_and_a_withdrawal_that_waits_still_leaves(services: Services, clock: SetClock) -> None:
+    issue(services, 10)
+    take_away_some(services, 4, draw=random.Random(1))
+    clock.advance(KEPT + LIFE)
+    issue(services, 3)
+    assert forget(services) == 10
+    assert (count(services, PassRow), count(services, StatusChange)) == (3, 4)
+
+
+def test_a_batch_at_a_time(services: Services, clock: SetClock) -> None:
+    issue(services, AT_ONCE + 10)
+    clock.advance(KEPT + LIFE)
+    assert [forget(services) for _ in range(3)] == [AT_ONCE, 10, 0]
+
+
+def test_what_stays_does_not_tell_the_order_in_which_passes_were_issued(services: Services, clock: SetClock) -> None:
+    issue(services, 200)
+    clock.advance(KEPT + LIFE)
+    forget(services)
+    with services.database.reading() as session:
+        kept = list(session.scalars(select(UsedIndex.idx)))
+    assert kept == sorted(kept)
+    assert [column.name for column in UsedIndex.__table__.columns] == ["list_id", "idx"]
+
+
+def test_an_index_is_not_given_out_again_after_its_pass_is_forgotten(services: Services, clock: SetClock) -> None:
+    """Drawn among 600 indexes only, of which 500 had passes: every new one is another."""
+    with services.database.changing() as session:
+        list_id = Allocator(uri_prefix="wp:", draw=random.Random(1)).open_list(session, 1, NOW).id
+        decoys = {row for row in session.scalars(select(Decoy.idx)) if row < 600}
+        session.add_all(UsedIndex(list_id=list_id, idx=idx) for idx in range(500))
+    narrow = Allocator(uri_prefix="wp:", draw=Narrow(600))
+    with services.database.changing() as session:
+        found = narrow.allocate(session, 1, 50, NOW)
+    assert len(set(found.indexes)) == 50
+    assert all(500 <= idx < 600 and idx not in decoys for idx in found.indexes)
+
+
+def test_codes_nonces_ended_wallets_and_wrong_codes_go(office: Office) -> None:
+    person = office.person()
+    office.do(person, "POST", "/me/challenge")
+    office.call(None, "POST", "/enrol", code="0000-0000")
+    office.person()  # a second telephone: the first wallet ends, and its nonce with it
+    rows = {model: count(office.services, model) for model in (Challenge, DeskCode, Wallet, FailedEnrolment)}
+    assert rows == {Challenge: 1, DeskCode: 2, Wallet: 2, FailedEnrolment: 1}
+    office.later(1)
+    assert count(office.services, Challenge) == 0
+    office.later(600)
+    assert (count(office.services, DeskCode), count(office.services, FailedEnrolment)) == (0, 0)
+    assert count(office.services, Wallet) == 2
+    office.later(KEPT)
+    assert count(office.services, Wallet) == 1
+    office.do(person, "GET", "/me")
+
+
+def test_a_person_can_have_a_new_pass_after_the_old_ones_are_forgotten(office: Office) -> None:
+    person = office.person()
+    office.do("desk", "POST", "/paper-passes", person=person, scopes=[RIDE])
+    office.later(31 * LIFE)
+    assert count(office.services, PassRow) == 0
+    office.do("desk", "POST", "/paper-passes", person=person, scopes=[RIDE])
+    assert count(office.services, UsedIndex) == 1
