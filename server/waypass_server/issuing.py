@@ -26,6 +26,7 @@ the pass away if it has become too permissive.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,6 +160,7 @@ def issue_paper(
 ) -> bytes:
     """A paper pass (COSE_Sign1); the one before is taken away. Raises `RequestRefused` or `ScopeNotOpen`."""
     _check_scopes(scopes, "a paper pass")
+    _check_hint(hint)
     person = lock_person(session, person_id)
     shown = _aspects_for(scopes, standing_of(session, person_id, now).aspects)
     take_away(session, live_passes(session, person_id, now, kind=PassKind.PAPER), now)
@@ -173,6 +175,14 @@ def issue_paper(
         raise RequestRefused(str(error)) from None
     session.add(_row(person_id, places.list_id, PassKind.PAPER, pass_, now))
     return signed
+
+
+def _check_hint(hint: str | None) -> None:
+    """Staff compare a hint by eye, so it must look like what it is: nothing invisible, nothing that turns the direction
+    of writing. (A reader accepts more: the wire format refuses control characters only.)"""
+    unseen = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
+    if hint is not None and (not hint.strip() or any(unicodedata.category(each) in unseen for each in hint)):
+        raise RequestRefused("hint: expected characters that can be seen, and at least one")
 
 
 def allocator(services: Services) -> Allocator:

@@ -115,16 +115,26 @@ def bus_settings(settings: Settings) -> BusSettings:
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens. Raises `ConfigurationError` that names HOST:PORT."""
+    """A socket that listens, until the end of the block. Raises `ConfigurationError` that names HOST:PORT."""
+    with _listener(host, port) as listener:
+        yield listener
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Only what happens while binding is said to be the address's fault."""
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
             listener.listen(128)
-            yield listener
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
+    return listener
 
 
 @dataclass(slots=True)

@@ -213,7 +213,9 @@ def test_a_paper_pass_replaces_the_one_before(office: Office) -> None:
         ("unknown scope", {"scopes": [99]}, 422, "got 99"),
         ("no scope", {"scopes": []}, 422, "at least 1"),
         ("a long hint", {"scopes": [1], "hint": "x" * 25}, 422, "at most 24"),
-        ("a hint with a line feed", {"scopes": [1], "hint": "a\nb"}, 422, "without control characters"),
+        ("a hint with a line feed", {"scopes": [1], "hint": "a\nb"}, 422, "characters that can be seen"),
+        ("a hint that turns around", {"scopes": [1], "hint": "Li \u202eieW"}, 422, "characters that can be seen"),
+        ("a hint of nothing", {"scopes": [1], "hint": "  "}, 422, "characters that can be seen"),
     ],
 )
 def test_a_paper_pass_is_refused(office: Office, name: str, body: dict[str, Any], status: int, detail: str) -> None:

@@ -344,8 +344,15 @@ def test_removing_the_wallet_leaves_nothing(rider: WalletPage) -> None:
     rider.page.get_by_role("button", name="Remove the wallet").click()
     rider.page.get_by_role("button", name="Yes, remove it").click()
     rider.wait_heading("Set up your wallet")
+    assert focused(rider.page) == "Set up your wallet"
     stored = rider.stored()
     assert (stored["passes"], stored["state"]) == (0, 0)
+
+
+def test_a_browser_that_keeps_nothing_is_told_so(wallet: WalletPage) -> None:
+    wallet.page.context.add_init_script("indexedDB.open = () => { throw new DOMException('not here'); };")
+    wallet.page.reload()
+    wallet.page.get_by_role("alert").filter(has_text="keeps nothing").wait_for()
 
 
 def test_chinese_for_a_chinese_browser_and_by_choice(browser: Browser, town: Town) -> None:

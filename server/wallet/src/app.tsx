@@ -22,6 +22,7 @@ export function App({ wallet, first }: { wallet: Wallet; first: Kept }) {
   const [language, setLanguage] = useState(firstLanguage);
   const [{ identity, known }, setKept] = useState(first);
   const [ended, setEnded] = useState(false);
+  const [after, setAfter] = useState(false);
   const words = useMemo(() => speech(language), [language]);
   useEffect(() => {
     document.documentElement.lang = words.tag;
@@ -32,6 +33,7 @@ export function App({ wallet, first }: { wallet: Wallet; first: Kept }) {
     async (byServer: boolean) => {
       await wallet.forget();
       setEnded(byServer);
+      setAfter(true);
       setKept({ identity: null, known: null });
     },
     [wallet],
@@ -58,7 +60,7 @@ export function App({ wallet, first }: { wallet: Wallet; first: Kept }) {
       </header>
       <main>
         {identity === null ? (
-          <Enrol ended={ended} enrol={enrol} />
+          <Enrol ended={ended} after={after} enrol={enrol} />
         ) : (
           <Holder
             wallet={wallet}
@@ -101,7 +103,7 @@ function Holder({ wallet, identity, known, fresh, heard, forget }: Held) {
   const words = useSpeech();
   const { online, news, sync } = useServer(wallet, identity, known, heard, forget);
   const [chosen, choose] = useState<number | null>(null);
-  const [focus, setFocus] = useState(fresh);
+  const [focus, setFocus] = useState(fresh ? 1 : 0);
   useWakeLock();
 
   const sending: Sending = {
@@ -113,7 +115,7 @@ function Holder({ wallet, identity, known, fresh, heard, forget }: Held) {
       await api.handIn(identity.token, text);
       await sync();
       // The form goes with the lack that it mended.
-      setFocus(true);
+      setFocus((count) => count + 1);
     },
   };
   if (known === null) return <p role="status">{online ? words.loading : words.noNetwork}</p>;

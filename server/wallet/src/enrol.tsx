@@ -8,10 +8,12 @@ import { Heading, said, useSpeech } from "./parts";
 interface Asked {
   /** A wallet on this phone was ended by the server. */
   ended: boolean;
+  /** There was another view before, whose place this one takes. */
+  after: boolean;
   enrol: (code: string) => Promise<void>;
 }
 
-export function Enrol({ ended, enrol }: Asked) {
+export function Enrol({ ended, after, enrol }: Asked) {
   const words = useSpeech();
   const [typed, setTyped] = useState(takeCodeFromAddress);
   const [trouble, setTrouble] = useState<string | null>(null);
@@ -41,7 +43,7 @@ export function Enrol({ ended, enrol }: Asked) {
   if (!window.isSecureContext) return <p class="trouble" role="alert">{words.insecure}</p>;
   return (
     <form class="card" onSubmit={submit} noValidate>
-      <Heading focus={ended}>{words.enrolHeading}</Heading>
+      <Heading focus={after ? 1 : 0}>{words.enrolHeading}</Heading>
       {ended && <p class="trouble" role="alert">{words.ended}</p>}
       <p>{words.enrolText}</p>
       <label for="code">{words.code}</label>

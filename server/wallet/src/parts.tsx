@@ -27,11 +27,11 @@ export function Sign({ aspect }: { aspect: Aspect }) {
   );
 }
 
-/** A heading that takes the focus when its view appears after something that the holder did. */
-export function Heading({ focus, children }: { focus: boolean; children: ComponentChildren }) {
+/** A heading that takes the focus after something that the holder did: each time that `focus` counts on from 0. */
+export function Heading({ focus, children }: { focus: number; children: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    if (focus) heading.current?.focus();
+    if (focus > 0) heading.current?.focus();
   }, [focus]);
   return (
     <h1 ref={heading} tabIndex={-1}>

@@ -18,7 +18,7 @@ interface Shown {
   news: number;
 }
 
-export function Banner({ scope, focus }: { scope: Scope; focus: boolean }) {
+export function Banner({ scope, focus }: { scope: Scope; focus: number }) {
   const words = useSpeech();
   const { aspect } = scope;
   if (aspect === null) return null;
