@@ -2,9 +2,9 @@
 
 PY := .venv/bin/python
 SYSTEM_DEMO := libzbar0
-SYSTEM_TEST := libzbar0 mosquitto systemd
+SYSTEM_TEST := libzbar0 mosquitto systemd chromium
 
-.PHONY: help setup setup-test demo test check bench fuzz lock clean
+.PHONY: help setup setup-test wallet demo test check bench fuzz lock clean
 
 help:
 	@echo "make demo    the whole system on this machine, with a story that runs"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   ruff and mypy over code and tests"
 	@echo "make bench   the benchmarks, each beside its peer and its floor"
 	@echo "make fuzz    a million inputs for each decoder"
+	@echo "make wallet  build the traveller's pages that the server serves under /wallet/"
 	@echo "make setup   make .venv and check the system packages"
 	@echo "make lock    lock the dependencies anew"
 
@@ -20,6 +21,10 @@ setup:
 
 setup-test:
 	@scripts/setup $(SYSTEM_TEST)
+	@scripts/build-wallet
+
+wallet: setup
+	@scripts/build-wallet
 
 demo: setup
 	@.venv/bin/waypass demo --headless
@@ -51,3 +56,4 @@ lock: setup
 
 clean:
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	@rm -rf server/wallet/node_modules server/waypass_server/pages/wallet

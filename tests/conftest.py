@@ -14,3 +14,11 @@ def shared_dir() -> Path:
     if not (folder / "vectors").is_dir():
         pytest.skip("the shared vectors are not beside this checkout; WAYPASS_SHARED names another place")
     return folder
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long texts and bytes go by the argument's name: many are made anew in each process, and two that collect the same
+    tests must agree on their names."""
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 60):
+        return argname
+    return None
