@@ -6,7 +6,8 @@ What must hold, and is checked against the published lists and the gates themsel
 - no gate opens for a withdrawn pass once that gate has said that it holds the list with the withdrawal
 
 Traffic goes on while programs die: passes are issued, facts take them away, codes are shown at both gates. A request
-that died with the server has no answer; its pass is then left out, since either outcome would be right.
+that died with the server has no answer; its pass is then left out, since either outcome would be right. So is the
+person: a fact that may or may not have been recorded makes it unknown what their next pass says.
 """
 
 import random
@@ -18,7 +19,6 @@ from types import TracebackType
 from typing import Self
 
 import cv2
-import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from waypass_protocol.bits import status_at
 from waypass_protocol.keys import TrustSet, read_trust_set
 from waypass_protocol.passes import Place, parse_pass
 from waypass_protocol.status import Snapshot, read_snapshot
-from waypass_simulator.api import Api
+from waypass_simulator.api import Api, Unanswered
 from waypass_simulator.carriers import Carrier, code_modules
 from waypass_simulator.demo.deployment import Deployment
 from waypass_simulator.demo.watch import StateWatch
@@ -48,13 +48,23 @@ class Withdrawn:
     place: Place
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Somebody about whom all is known: every request so far was answered."""
+
+    reference: str
+    wallet: Wallet
+
+
 @dataclass(kw_only=True)
 class Traffic:
     """People who get passes and lose them again, as fast as the server answers."""
 
     deployment: Deployment
     rng: random.Random
+    people: list[Person | None] = field(default_factory=list)
     wallets: list[Wallet] = field(default_factory=list)
+    enrolled: int = 0
     withdrawn: list[Withdrawn] = field(default_factory=list)
     unanswered: int = 0
 
@@ -68,28 +78,41 @@ class Traffic:
             wallet.close()
 
     def enrol(self) -> None:
-        with Api(self.deployment.address, token=self.deployment.tokens["dora"]) as desk:
-            for number in range(PEOPLE):
-                desk.post("/api/v1/people", {"reference": f"person-{number}"})
-                code = desk.post("/api/v1/desk-codes", {"person": f"person-{number}"})["code"]
-                wallet = Wallet(address=self.deployment.address, network="metro", now=time.time)
-                wallet.enrol(code)
-                self.wallets.append(wallet)
+        while len(self.people) < PEOPLE:
+            self.people.append(self._newcomer())
 
     def once(self) -> None:
         """One person gets two passes and loses them; nothing is counted that the server did not answer for."""
         number = self.rng.randrange(PEOPLE)
-        wallet = self.wallets[number]
-        with Api(self.deployment.address, token=self.deployment.tokens["dora"], timeout=5) as desk:
-            try:
-                wallet.fetch([HOSPITAL], 2)
-                fact = desk.post("/api/v1/facts", _exposure(f"person-{number}"))
-                for slot, held in enumerate(wallet.passes):
-                    place = parse_pass(held.data).pass_.place
-                    self.withdrawn.append(Withdrawn(wallet=_copy(wallet, slot), slot=0, place=place))
-                desk.post(f"/api/v1/facts/{fact['id']}/withdraw")
-            except httpx.TransportError:
-                self.unanswered += 1
+        try:
+            person = self.people[number] or self._newcomer()
+            self.people[number] = person
+            self._give_and_take(person)
+        except Unanswered:
+            self.unanswered += 1
+            self.people[number] = None
+
+    def _newcomer(self) -> Person:
+        self.enrolled += 1
+        reference = f"person-{self.enrolled}"
+        wallet = Wallet(address=self.deployment.address, network="metro", now=time.time)
+        self.wallets.append(wallet)
+        with self._desk() as desk:
+            desk.post("/api/v1/people", {"reference": reference})
+            wallet.enrol(desk.post("/api/v1/desk-codes", {"person": reference})["code"])
+        return Person(reference=reference, wallet=wallet)
+
+    def _give_and_take(self, person: Person) -> None:
+        with self._desk() as desk:
+            person.wallet.fetch([HOSPITAL], 2)
+            fact = desk.post("/api/v1/facts", _exposure(person.reference))
+            for slot, held in enumerate(person.wallet.passes):
+                place = parse_pass(held.data).pass_.place
+                self.withdrawn.append(Withdrawn(wallet=_copy(person.wallet, slot), slot=0, place=place))
+            desk.post(f"/api/v1/facts/{fact['id']}/withdraw")
+
+    def _desk(self) -> Api:
+        return Api(self.deployment.address, token=self.deployment.tokens["dora"], timeout=5)
 
 
 def _copy(wallet: Wallet, slot: int) -> Wallet:
