@@ -1,6 +1,6 @@
 """The reader's link over real brokers: what it asks for, what it says, and what it does when the broker goes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,10 +298,16 @@ def test_forged_and_misplaced_messages_change_nothing(
     server.publish(f"{server.topics.root}/status/17/delta/99", b"x")
     server.publish(server.topics.delta("17", 5), b"", retain=False)
     expected = {"unknown-key": 1, "wrong-place": 2, "malformed": 1}
-    wait_for(lambda: reader.inbox.reports() == expected, f"{expected}")
+    # At least so often: QoS 1 may deliver a message twice.
+    wait_for(lambda: _covers(reader.inbox.reports(), expected), f"{expected}")
+    assert reader.inbox.reports().keys() == expected.keys()
     assert reader.version() == 1
     server.change(issued, 7, iat=NOW)
     wait_for(lambda: reader.version() == 2, "the genuine change goes on")
+
+
+def _covers(counts: Mapping[str, int], least: Mapping[str, int]) -> bool:
+    return all(counts.get(reason, 0) >= number for reason, number in least.items())
 
 
 def test_no_message_of_a_reader_holds_a_key_or_an_index(
