@@ -337,6 +337,16 @@ def test_what_the_notice_says(office: Office) -> None:
     assert (told["created_at"], told["delivered_at"], told["content"]) == (NOW, NOW + HOUR, notice.content)
 
 
+def test_an_entry_is_announced_when_it_can_be_objected_to(office: Office) -> None:
+    person = office.person()
+    entry = office.entry(person, office.basis())
+    office.do("approver", "POST", f"/entries/{entry}/approve")
+    assert office.do(person, "GET", "/me/notices") == []
+    office.later()
+    assert [notice["kind"] for notice in office.do(person, "GET", "/me/notices")] == ["entry"]
+    assert office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["suspends"] is True
+
+
 def test_no_effect_without_delivery(office: Office) -> None:
     person = office.person()
     entry = office.entry(person, office.basis())
