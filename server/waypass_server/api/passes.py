@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from waypass_protocol.errors import Malformed, NotWaypass
 from waypass_protocol.keys import base64url
@@ -27,9 +28,12 @@ from waypass_server.issuing import (
     make_nonce,
     use_nonce,
 )
+from waypass_server.life import Actor
+from waypass_server.models.people import Person
 from waypass_server.paper import Drawing, PaperPass
 from waypass_server.people import find_person
 from waypass_server.problems import RESPONSES
+from waypass_server.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["passes"], responses=RESPONSES)
 
@@ -90,6 +94,12 @@ class PaperRequest(Input):
     person: Reference
     scopes: Scopes
     hint: Annotated[str, Field(min_length=1, max_length=24)] | None = None
+
+
+class OwnPaperRequest(Input):
+    """A paper pass for oneself. It has no hint: what staff compare with a document is written by a desk that saw it."""
+
+    scopes: Scopes
 
 
 class PaperOut(Output):
@@ -160,17 +170,28 @@ def make_paper_pass(
     """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF."""
     with here.change() as session:
         person = find_person(session, member.network_id, body.person)
-        now = here.now()
-        signed = issue_paper(session, here, person.id, body.scopes, body.hint, now)
-        events.record(
-            session,
-            network_id=member.network_id,
-            at=now,
-            actor=member.actor(),
-            what="paper-pass.issued",
-            subject=("person", person.id),
-            count=1,
-        )
+        signed = _issue_paper(session, here, person, body.scopes, hint=body.hint, actor=member.actor())
+    return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
+
+
+@router.post(
+    "/me/paper-pass",
+    status_code=201,
+    summary="Make a paper pass for oneself; the earlier one is no longer valid",
+    response_model=None,
+    responses={201: {"model": PaperOut, "content": {form.value: {} for form in Drawing}}},
+)
+def make_own_paper_pass(
+    body: OwnPaperRequest,
+    holder: HolderHere,
+    here: ServicesHere,
+    format_: Annotated[Format | None, Query(alias="format")] = None,
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """For whoever travels without a telephone. A gate that compares papers with documents asks staff, as for any."""
+    with here.change() as session:
+        person = session.get_one(Person, holder.person_id)
+        signed = _issue_paper(session, here, person, body.scopes, hint=None, actor=holder.actor())
     return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
 
 
@@ -195,6 +216,23 @@ def draw_paper_pass(
     if pass_.holder is not None:
         raise RequestRefused("text: expected a paper pass, got a pass that is bound to a wallet")
     return _answer(signed, here.settings.network, format_, status=200)
+
+
+def _issue_paper(
+    session: Session, here: Services, person: Person, scopes: list[int], *, hint: str | None, actor: Actor
+) -> bytes:
+    now = here.now()
+    signed = issue_paper(session, here, person.id, scopes, hint, now)
+    events.record(
+        session,
+        network_id=person.network_id,
+        at=now,
+        actor=actor,
+        what="paper-pass.issued",
+        subject=("person", person.id),
+        count=1,
+    )
+    return signed
 
 
 def _answer(signed: bytes, network: str, chosen: Format, *, status: int) -> Response:
