@@ -8,6 +8,8 @@
    `live` says that, and goes nowhere without a connection. Counts wait for one, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
+6. An error that nobody foresaw is logged by its kind and costs one message or one look. Were it to end the client's
+   thread, the reader would go on deciding, deaf, and call itself connected.
 """
 
 import socket
@@ -37,7 +39,7 @@ from waypass_protocol.topics import Topics
 from waypass_reader.clock import Clock
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
-from waypass_reader.log import Log
+from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.snapshots import SnapshotWanted
 
 STATE_GAP_NS = 100 * 10**6
@@ -104,6 +106,7 @@ class StatusLink:
         self._connected = False
         self._told_unreachable = False
         self._broken_lanes: set[str] = set()
+        self._unforeseen = ReportLimiter()
         self._state_changed = False
         self._state_said_ns: int | None = None
         self._counts: deque[MinuteCounts | HourCounts] = deque(maxlen=COUNTS_WAITING)
@@ -188,6 +191,10 @@ class StatusLink:
             self._wanted.forget_asked()
             self._connected = True
         self._log.info("connected", broker=self._place)
+        self._guard(self._greet)
+
+    def _greet(self) -> None:
+        """Rule 1."""
         self._publish(PresenceMessage(presence=Presence.ONLINE), "presence", retain=True)
         self._subscribe_all()
         self._say_counts()
@@ -207,7 +214,20 @@ class StatusLink:
             self._told_unreachable = True
             self._log.warning(event, broker=self._place, cause=cause)
 
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Rule 6."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - rule 6 says why
+            kind = type(error).__name__
+            if self._unforeseen.note(kind, now_ns=self._clock.monotonic_ns()):
+                self._log.warning("an unforeseen error in the link to the broker", kind=kind)
+
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._guard(lambda: self._take(message))
+
+    def _take(self, message: mqtt.MQTTMessage) -> None:
+        """Rule 2."""
         try:
             topic = self._topics.read_status(message.topic)
         except (Malformed, UnicodeDecodeError):
@@ -238,10 +258,13 @@ class StatusLink:
     def _do_chores(self) -> None:
         """The thread that looks after everything that is due by time."""
         while not self._ending.wait(CHORE_SECONDS):
-            self._update_snapshots()
-            self._say_state_if_due()
-            self._ask_again_after_clock_change()
-            self._inbox.retry_disk()
+            for chore in (
+                self._update_snapshots,
+                self._say_state_if_due,
+                self._ask_again_after_clock_change,
+                self._inbox.retry_disk,
+            ):
+                self._guard(chore)
 
     def _ask_again_after_clock_change(self) -> None:
         """Rule 5."""

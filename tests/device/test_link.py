@@ -1,6 +1,6 @@
 """The reader's link over real brokers: what it asks for, what it says, and what it does when the broker goes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,15 @@ class Linked:
         return bits.status_at(self.store.view[URI].packed, idx) == bits.INVALID
 
 
-def make_linked(issuer: Issuer, folder: Path, port: int, *, now: int = NOW, synchronised: bool = True) -> Linked:
+def make_linked(
+    issuer: Issuer,
+    folder: Path,
+    port: int,
+    *,
+    now: int = NOW,
+    synchronised: bool = True,
+    before_state: Callable[[], None] = lambda: None,
+) -> Linked:
     log, clock = RecordingLog(), ManualClock(now, synchronised=synchronised)
     keeper = DiskKeeper(folder, log=log)
     store = StatusStore(trust=issuer.trust, keeper=keeper, floors=keeper.floors)
@@ -58,6 +66,7 @@ def make_linked(issuer: Issuer, folder: Path, port: int, *, now: int = NOW, sync
     inbox.restore()
 
     def state() -> StateMessage:
+        before_state()
         return StateMessage(at=clock.now(), software="test", clock_trusted=True, lists=inbox.rows())
 
     link = StatusLink(
@@ -193,6 +202,29 @@ def test_the_broker_is_killed_and_the_reader_catches_up(
     wait_for(lambda: server.presence(READER) == "online", "presence is retained again")
     lost = [event for event in reader.log.events if "lost" in event]
     assert lost == ["the connection to the broker is lost; the gate decides by its policy"]
+
+
+def test_an_error_that_nobody_foresaw_leaves_no_reader_deaf(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    broken = True
+
+    def fail() -> None:
+        if broken:
+            raise RuntimeError(f"at index {issued.version}")
+
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = make_linked(issuer, tmp_path / "state", broker.port, before_state=fail)
+    reader.link.start()
+    stack.callback(reader.link.close)
+    wait_for(lambda: reader.version() == 1, "version 1 in spite of a state that can't be told")
+    server.change(issued, 7, iat=NOW)
+    wait_for(lambda: reader.version() == 2, "the next change")
+    assert ("an unforeseen error in the link to the broker", {"kind": "RuntimeError"}) in reader.log.lines
+    broken = False
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == 2, "the state, once it can be told")
 
 
 def test_no_broker_at_start_is_said_once_and_tried_again(

@@ -272,6 +272,23 @@ def test_not_reconfirmed_it_lapses(office: Office) -> None:
     assert office.aspects(person) == GREEN
 
 
+def test_another_authority_does_not_reconfirm(office: Office) -> None:
+    entry = office.entry_in_effect(office.person(), office.basis())
+    answer = office.call("proposer-2", "POST", f"/entries/{entry}/reconfirm")
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:waypass:problem:forbidden")
+
+
+def test_reconfirmed_too_late_it_lapses_although_the_scheduler_is_late(office: Office) -> None:
+    entry = office.entry_in_effect(office.person(), office.basis(longest=300 * DAY), ends_at=NOW + 300 * DAY)
+    confirm_by = office.do("reviewer", "GET", f"/entries/{entry}")["confirm_by"]
+    office.clock.advance(confirm_by - office.clock.now())
+    answer = office.call("proposer", "POST", f"/entries/{entry}/reconfirm")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:conflict")
+    assert answer.json()["detail"] == "reconfirm: expected it within 90 days of the last time; the entry lapses"
+    office.later()
+    assert office.entry_state(entry) == ("ended", "lapsed")
+
+
 def test_a_proposal_that_nobody_approves_runs_out(office: Office) -> None:
     entry = office.entry(office.person(), office.basis())
     office.later(20 * DAY)
