@@ -172,7 +172,7 @@ class StatusLink:
         client.reconnect_delay_set(min_delay=least, max_delay=most)  # type: ignore[arg-type]
         offline = encode_message(PresenceMessage(presence=Presence.OFFLINE))
         client.will_set(self._topics.reader(self._reader, "presence"), offline, qos=1, retain=True)
-        _secure(client, address)
+        secure(client, address)
         client.connect_async(address.host, address.port, keepalive=KEEPALIVE_SECONDS)
         return client
 
@@ -281,7 +281,7 @@ class StatusLink:
         return self._client.publish(self._topics.reader(self._reader, leaf), encode_message(message), qos, retain)
 
 
-def _secure(client: mqtt.Client, address: BrokerAddress) -> None:
+def secure(client: mqtt.Client, address: BrokerAddress) -> None:
     """Password and TLS. Raises `ConfigurationError`."""
     if address.username is not None:
         client.username_pw_set(address.username, _read_password(address.password_file))
