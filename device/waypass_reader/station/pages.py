@@ -170,13 +170,12 @@ class _StationFeed:
         """The station, if there is something new or a second has passed."""
         if self._ended:
             return None
+        self._parts.bulletin.wait(self._number, timeout=timeout_seconds)
         now_ns = self._parts.clock.monotonic_ns()
         if not self._parts.sessions.holds(self._token, now_ns=now_ns, use=False):
             self._ended = True
             return json.dumps({"signed_out": True})
-        self._parts.bulletin.wait(self._number, timeout=timeout_seconds)
         number, view = self._parts.bulletin.view()
-        now_ns = self._parts.clock.monotonic_ns()
         due = self._said_ns is None or now_ns - self._said_ns >= EVERY_SECONDS * 1e9
         if number == self._number and not due:
             return None

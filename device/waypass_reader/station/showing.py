@@ -30,12 +30,9 @@ def show_station(view: StationView, speech: Speech, can_open: CanOpen) -> dict[s
     waiting = view.waiting
     people = sum(lane.people_a_minute for reader in view.readers for lane in reader.lanes)
     lost = view.broker_lost
-    reader, lane = waiting[0] if waiting else ("", "")
     return {
         "waiting": len(waiting),
-        "summary": speech.count(words.WAITING, len(waiting), reader=reader, lane=lane)
-        if waiting
-        else speech.say(words.NOBODY_WAITS),
+        "summary": _summary(waiting, speech),
         "people": speech.count(words.PEOPLE, people),
         "broker": _fact(speech.say(words.BROKER_REACHED if lost is None else words.BROKER_LOST), lost is None),
         "broker_lost": "" if lost is None else speech.say(words.BROKER_LOST_TEXT, time=speech.duration(lost)),
@@ -43,12 +40,28 @@ def show_station(view: StationView, speech: Speech, can_open: CanOpen) -> dict[s
     }
 
 
+def _summary(waiting: list[tuple[str, str]], speech: Speech) -> str:
+    match waiting:
+        case []:
+            return speech.say(words.NOBODY_WAITS)
+        case [(reader, lane)]:
+            return speech.say(words.ONE_WAITS, reader=reader, lane=lane)
+        case _:
+            return speech.say(words.SEVERAL_WAIT, n=len(waiting))
+
+
 def _show_reader(reader: ReaderView, speech: Speech, *, can_open: bool) -> dict[str, Any]:
+    # What is not known of a reader that is not there is no news: that it is not there says it.
+    clock = (
+        []
+        if reader.clock_trusted is None
+        else [_fact(speech.say(words.CLOCKS[reader.clock_trusted]), reader.clock_trusted)]
+    )
     return {
         "id": reader.reader,
         "contact": _fact(speech.say(words.CONTACTS[reader.contact]), reader.contact is Contact.ONLINE),
         "facts": [
-            _fact(speech.say(words.CLOCKS[reader.clock_trusted]), reader.clock_trusted is True),
+            *clock,
             _show_lists(reader, speech),
             *(_fact(speech.say(words.TROUBLE, part=part, what=said), False) for part, said in reader.trouble.items()),
         ],
@@ -79,7 +92,7 @@ def _show_lane(lane: LaneView, speech: Speech, *, can_open: bool) -> dict[str, A
         "doing": doing,
         "time": f"{lane.seconds // 60}:{lane.seconds % 60:02}" if waits else "",
         "said": _said(lane, speech),
-        "people": speech.count(words.PEOPLE, lane.people_a_minute),
+        "people": "" if lane.state is None else speech.count(words.PEOPLE, lane.people_a_minute),
         "camera": _show_camera(lane.camera, speech),
         "can_open": can_open,
     }
@@ -102,7 +115,7 @@ def _said(lane: LaneView, speech: Speech) -> str:
 
 def _show_camera(camera: str, speech: Speech) -> dict[str, str]:
     if not camera:
-        return _fact(speech.say(words.CAMERA_UNKNOWN), False)
+        return _fact("", True)
     if camera == OK:
         return _fact(speech.say(words.CAMERA_WORKS), True)
     return _fact(speech.say(words.CAMERA_WRONG, what=camera), False)

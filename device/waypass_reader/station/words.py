@@ -28,6 +28,7 @@ PAGE: Mapping[str, str] = {
     "looking": "Asking the station box …",
     "lost_title": "No connection to the station box",
     "lost_text": "The gates go on by themselves, but this page does not see them. It tries again; look at the gates.",
+    "go_there": "Go to the lane",
     "open_lane": "Open the lane …",
     "choose_reason": "Why is it opened by hand?",
     "choose_first": "Choose a reason first. It opens for one person and is counted by its reason, nothing else.",
@@ -78,18 +79,18 @@ ANSWERS: Mapping[Opened, str] = {
     Opened.FAILED: "{reader} could not open {lane}. Open it at the gate.",
 }
 
-CLOCKS: Mapping[bool | None, str] = {True: "Clock right", False: "Clock not trusted", None: "Clock not known"}
+CLOCKS: Mapping[bool, str] = {True: "Clock right", False: "Clock not trusted"}
 
 # What stands in the views besides, each with its plural where it counts something.
 NOBODY_WAITS = "Nobody waits"
-WAITING = ("{lane} of {reader} waits for staff", "{n} lanes wait for staff")
+ONE_WAITS = "{lane} of {reader} waits for staff"
+SEVERAL_WAIT = "{n} lanes wait for staff"
 PEOPLE = ("{n} person a minute", "{n} people a minute")
 BY_STAFF = "Opened by staff"
 LAST = "Just now: {what}"
 LAST_OPENED = "Just now: opened"
 LAST_BY_STAFF = "Just now: opened by staff"
 CAMERA_WORKS = "Camera works"
-CAMERA_UNKNOWN = "Camera not known"
 CAMERA_WRONG = "Camera: {what}"
 LISTS_AGE = "Lists {age} old"
 LISTS_UNKNOWN = "Age of its lists not known"

@@ -14,7 +14,6 @@ const $ = (id) => document.getElementById(id);
 const language = document.documentElement.lang.slice(0, 2);
 const words = $("words").dataset;
 const title = document.title;
-const lanes = new Map();
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -30,6 +29,7 @@ function setFact(element, fact) {
 function draw(station) {
   setText($("summary-text"), station.summary);
   $("summary").dataset.tone = station.waiting > 0 ? "now" : "calm";
+  $("go-there").hidden = station.waiting === 0;
   setText($("people"), station.people);
   setFact($("broker"), station.broker);
   setText($("broker-lost").firstElementChild, station.broker_lost);
@@ -208,6 +208,14 @@ function say(text, tone) {
   result.hidden = false;
   result.firstElementChild.textContent = text;
 }
+
+$("go-there").addEventListener("click", () => {
+  const lane = document.querySelector('.lane[data-tone="now"]');
+  if (lane === null) return;
+  lane.scrollIntoView({ block: "center" });
+  const button = lane.querySelector("button");
+  (button.hidden ? lane : button).focus();
+});
 
 $("hide-result").addEventListener("click", () => {
   $("result").hidden = true;
