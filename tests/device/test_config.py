@@ -159,8 +159,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_every_key_is_explained() -> None:
-    from waypass_reader import config
+    from waypass_reader import config, tables
 
-    for table in (config.ReaderTable, config.BrokerTable, config.LaneTable, config.TurnstileTable):
+    for table in (config.ReaderTable, tables.BrokerTable, config.LaneTable, config.TurnstileTable):
         for name, field in table.model_fields.items():
             assert field.description, f"{table.__name__}.{name}"

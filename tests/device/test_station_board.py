@@ -126,6 +126,7 @@ LANE_CASES: list[tuple[str, list[tuple[float, ReaderMessage]], float, LaneState 
         Reason.EXPIRED,
     ),
     ("works again by state", [(1, BROKEN), (9, state())], 0, LaneState.IDLE, None),
+    ("broken, and open by staff", [(1, BROKEN), (9, BY_STAFF), (9, BROKEN_STATE)], 0, LaneState.OPEN, None),
     ("gone", [(1, WAIT), (9, OFFLINE)], 0, None, None),
     ("gone and back: nothing left over", [(1, WAIT), (9, OFFLINE), (9, ONLINE)], 0, LaneState.IDLE, None),
     ("silent", [(1, WAIT)], SILENT_SECONDS, None, None),
@@ -182,6 +183,14 @@ def test_an_opening_without_an_outcome_is_one_by_staff() -> None:
     assert (told.lane().by_staff, told.lane().outcome) == (True, None)
     told.say(IDLE)
     assert told.later(LAST_SECONDS).lane().by_staff is False
+
+
+def test_an_open_lane_that_is_opened_again_lets_two_people_through() -> None:
+    told = talking()
+    told.say(OPEN)
+    told.later(2).say(BY_STAFF)
+    assert told.lane().people_a_minute == 2
+    assert told.lane().seconds == 2
 
 
 def test_people_a_minute_are_the_openings_of_the_last_minute() -> None:

@@ -148,10 +148,11 @@ class StationBoard:
         self._lost_ns: int | None = started.ns
 
     def broker(self, reachable: bool, now: Moment) -> None:
-        """The connection to the broker came or went. Rule 2."""
+        """The broker is listened to, or lost. Rule 2."""
         if reachable:
             self._lost_ns = None
-        elif self._lost_ns is None:
+            return
+        if self._lost_ns is None:
             self._lost_ns = now.ns
         for reader in self._readers.values():
             reader.presence = None
@@ -192,9 +193,7 @@ class StationBoard:
             del reader.lanes[name]
         for name, state in message.lanes.items():
             lane = reader.lanes.get(name)
-            broken = LaneState.OUT_OF_ORDER
-            # A state says only whether a lane works; the rest is live's.
-            if lane is not None and lane.state is not state and broken in (state, lane.state):
+            if lane is not None and _says_more(state, lane.state):
                 _turn(lane, state, now)
 
     def _belongs(self, name: str) -> bool:
@@ -221,6 +220,13 @@ def _take_live(reader: _Reader, message: LiveMessage, now: Moment) -> None:
     # Whoever waits now may be another than the one before; the lane has been waiting all the same.
     if lane.state is not message.state:
         _turn(lane, message.state, now)
+
+
+def _says_more(state: LaneState, live: LaneState | None) -> bool:
+    """Whether a lane's state says what its live word does not: it says only whether the lane works. Staff may open one
+    that does not, so an open lane is open until a live word ends it."""
+    broken = LaneState.OUT_OF_ORDER
+    return live is broken if state is not broken else live in (LaneState.IDLE, LaneState.WAIT)
 
 
 def _turn(lane: _Lane, state: LaneState, now: Moment) -> None:

@@ -106,6 +106,7 @@ class Listener:
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.connect_timeout = CONNECT_SECONDS
         least, most = RECONNECT_SECONDS
@@ -119,10 +120,16 @@ class Listener:
         if code.is_failure:
             self._tell_unreachable("the broker refused the station box", str(code))
             return
+        self._client.subscribe([(self._topics.reader("+", leaf), 1) for leaf in READER_LEAVES])
+
+    def _on_subscribe(self, _client: mqtt.Client, _data: Any, _number: int, codes: Any, _properties: Any) -> None:
+        # Only now: what readers say between the connection and this is heard by nobody.
+        if any(code.is_failure for code in codes):
+            self._tell_unreachable("the broker lets the station box hear nothing", str(codes[0]))
+            return
         self._told_unreachable = False
         self._log.info("connected", broker=self._place)
         self._bulletin.broker(True)
-        self._client.subscribe([(self._topics.reader("+", leaf), 1) for leaf in READER_LEAVES])
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
         self._tell_unreachable("the broker can't be reached; the page says so", "no connection")
