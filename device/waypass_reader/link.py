@@ -5,7 +5,8 @@
 2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it.
 3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
    100 ms, and every 30 s; never because somebody came or was let through by staff, since it may leave the station.
-   `live` says that, and goes nowhere without a connection. Counts wait for one, for a day.
+   `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state, so that
+   staff see it after a break too. Counts wait for a connection, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
 """
@@ -104,6 +105,9 @@ class StatusLink:
         self._connected = False
         self._told_unreachable = False
         self._broken_lanes: set[str] = set()
+        # What lanes that wait said last; its own lock, which nobody holds for long.
+        self._waiting: dict[str, LiveMessage] = {}
+        self._waiting_lock = threading.Lock()
         self._state_changed = False
         self._state_said_ns: int | None = None
         self._counts: deque[MinuteCounts | HourCounts] = deque(maxlen=COUNTS_WAITING)
@@ -144,6 +148,11 @@ class StatusLink:
             with self._lock:
                 self._broken_lanes ^= {message.lane}
                 self._state_changed = True
+        with self._waiting_lock:
+            if message.state is LaneState.WAIT:
+                self._waiting[message.lane] = message
+            else:
+                self._waiting.pop(message.lane, None)
         if self._connected:
             self._publish(message, "live", qos=0)
 
@@ -270,6 +279,10 @@ class StatusLink:
             self._state_changed = False
             self._state_said_ns = self._clock.monotonic_ns()
             self._publish(self._state(), "state", retain=True)
+        # Under the lock, so that what a lane says next comes after.
+        with self._waiting_lock:
+            for message in self._waiting.values():
+                self._publish(message, "live", qos=0)
 
     def _say_counts(self) -> None:
         with self._lock:

@@ -264,6 +264,16 @@ def test_without_the_broker_the_page_says_so_and_opens_lanes_all_the_same(staff:
     expect(staff.page.locator("#broker-lost")).to_be_hidden()
 
 
+def test_whoever_waited_through_a_break_is_seen_after_it(staff: StationPage, station: Station) -> None:
+    with station.holding("gate-a", "WP1:NO SUCH PASS"):
+        staff.wait_state("gate-a", "wait")
+        station.deployment.kill_broker()
+        staff.wait_state("gate-a", "unknown")
+        station.deployment.start_broker()
+        staff.wait_state("gate-a", "wait")
+    settle(station, staff)
+
+
 def test_without_the_box_the_page_shows_nothing_old_and_then_asks_for_the_key(
     staff: StationPage, station: Station
 ) -> None:
