@@ -305,7 +305,8 @@ def test_what_is_no_override(box: Box, token: str, name: str, wish: dict[str, An
 def test_the_page_is_told_at_once_and_in_words(box: Box, token: str) -> None:
     events = Events(box, token)
     first = events.next()
-    assert (first["waiting"], first["summary"]) == (0, "Nobody waits")
+    assert (first["waiting"], first["tone"], first["people"]) == (0, "soon", "")
+    assert first["summary"] == "Not known whether anybody waits"
     assert first["broker"] == {"text": "Broker out of reach", "tone": "soon"}
     box.bulletin.broker(True)
     for reader in ("gate-a", "gate-b"):
@@ -334,6 +335,19 @@ def test_the_page_is_told_at_once_and_in_words(box: Box, token: str) -> None:
         }
     ]
     assert [lane["can_open"] for lane in other["lanes"]] == [False]
+
+
+def test_that_nobody_waits_is_said_of_the_gates_that_are_heard(box: Box, token: str) -> None:
+    said = []
+    box.bulletin.broker(True)
+    for reader in ("gate-a", "gate-b"):
+        box.say("state", STATE, reader=reader)
+        box.say("presence", PresenceMessage(presence=Presence.ONLINE), reader=reader)
+        events = Events(box, token)
+        told = events.next()
+        said.append((told["summary"], told["tone"]))
+        events.close()
+    assert said == [("Nobody waits at the gates that are online", "soon"), ("Nobody waits", "calm")]
 
 
 def test_a_red_pass_looks_like_any_other_wait(box: Box, token: str) -> None:

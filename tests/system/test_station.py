@@ -250,6 +250,7 @@ def test_without_the_broker_the_page_says_so_and_opens_lanes_all_the_same(staff:
     try:
         expect(staff.page.locator("#broker")).to_have_text("Broker out of reach")
         expect(staff.page.locator("#broker-lost")).to_contain_text("Lanes can still be opened.")
+        expect(staff.page.get_by_role("heading", level=1)).to_have_text("Not known whether anybody waits")
         for gate in ("gate-a", "gate-b"):
             staff.wait_state(gate, "unknown")
         before = len(opened_by_staff(station, "gate-a"))

@@ -11,8 +11,8 @@
 6. The age of the lists is that of the oldest, and grows from the state message on. A retained state may be old itself,
    so its own time counts too. No list, or one of unknown age, makes the age unknown.
 
-Pure: time is an argument (`Moment`), nothing is kept beyond rule 4 and 5, and nobody but counts is in it. Sizes are
-bounded by `MAX_READERS` and `MAX_LANES`, whatever a broker brings.
+Pure: time is an argument (`Moment`). What rules 4 and 5 do not need any more is forgotten at the next look or word.
+Sizes are bounded by `MAX_READERS` and `MAX_LANES`, whatever a broker brings.
 """
 
 import re
@@ -165,6 +165,7 @@ class StationBoard:
             if len(self._readers) >= MAX_READERS + len(self._listed):
                 return
             reader = self._readers[name] = _Reader()
+        self._forget(now)
         reader.heard_ns = now.ns
         match message:
             case PresenceMessage():
@@ -179,12 +180,22 @@ class StationBoard:
 
     def view(self, now: Moment) -> StationView:
         """The station at a moment."""
+        self._forget(now)
         names = [*self._listed, *sorted(name for name in self._readers if name not in self._listed)]
         shown = [(name, self._readers[name]) for name in names if self._belongs(name)]
         return StationView(
             broker_lost=None if self._lost_ns is None else _seconds(now.ns - self._lost_ns),
             readers=[_view_reader(name, reader, now) for name, reader in shown],
         )
+
+    def _forget(self, now: Moment) -> None:
+        """Rules 4 and 5: what is not shown any more is not held either."""
+        for reader in self._readers.values():
+            for lane in reader.lanes.values():
+                if lane.last_ns is not None and now.ns - lane.last_ns >= LAST_SECONDS * SECOND_NS:
+                    lane.outcome, lane.reason, lane.by_staff = None, None, False
+                while lane.openings and now.ns - lane.openings[0] >= MINUTE_NS:
+                    lane.openings.popleft()
 
     def _take_state(self, reader: _Reader, message: StateMessage, now: Moment, *, retained: bool) -> None:
         reader.state, reader.state_ns = message, now.ns
@@ -277,8 +288,7 @@ def _view_lane(name: str, reader: _Reader, contact: Contact, now: Moment) -> Lan
     lane = reader.lanes.get(name) or _Lane()
     lasting = None if state is None else state.lanes.get(name)
     doing = (lane.state or lasting) if contact is Contact.ONLINE else None
-    recent = lane.last_ns is None or now.ns - lane.last_ns < LAST_SECONDS * SECOND_NS
-    told = doing is not None and lane.state is not None and recent
+    told = doing is not None and lane.state is not None
     return LaneView(
         name=name,
         state=doing,
@@ -286,7 +296,7 @@ def _view_lane(name: str, reader: _Reader, contact: Contact, now: Moment) -> Lan
         outcome=lane.outcome if told else None,
         reason=lane.reason if told else None,
         by_staff=lane.by_staff and told,
-        people_a_minute=sum(now.ns - opened_ns < MINUTE_NS for opened_ns in lane.openings),
+        people_a_minute=len(lane.openings),
         camera=state.health.get(_CAMERA + name, "") if state is not None and contact is Contact.ONLINE else "",
     )
 

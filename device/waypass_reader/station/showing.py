@@ -28,22 +28,29 @@ CanOpen = Callable[[str], bool]
 def show_station(view: StationView, speech: Speech, can_open: CanOpen) -> dict[str, Any]:
     """The station as JSON for the page. `can_open` tells whether a reader's lanes can be opened from it."""
     waiting = view.waiting
+    heard = [reader.contact is Contact.ONLINE for reader in view.readers]
     people = sum(lane.people_a_minute for reader in view.readers for lane in reader.lanes)
     lost = view.broker_lost
     return {
         "waiting": len(waiting),
-        "summary": _summary(waiting, speech),
-        "people": speech.count(words.PEOPLE, people),
+        "tone": NOW if waiting else CALM if all(heard) else SOON,
+        "summary": _summary(waiting, heard, speech),
+        "people": speech.count(words.PEOPLE, people) if any(heard) else "",
         "broker": _fact(speech.say(words.BROKER_REACHED if lost is None else words.BROKER_LOST), lost is None),
         "broker_lost": "" if lost is None else speech.say(words.BROKER_LOST_TEXT, time=speech.duration(lost)),
         "readers": [_show_reader(each, speech, can_open=can_open(each.reader)) for each in view.readers],
     }
 
 
-def _summary(waiting: list[tuple[str, str]], speech: Speech) -> str:
+def _summary(waiting: list[tuple[str, str]], heard: list[bool], speech: Speech) -> str:
+    """Whoever is not heard may have somebody waiting: that nobody does is said of the others only."""
     match waiting:
-        case []:
+        case [] if all(heard):
             return speech.say(words.NOBODY_WAITS)
+        case [] if any(heard):
+            return speech.say(words.NOBODY_HEARD_WAITS)
+        case []:
+            return speech.say(words.NOT_KNOWN_WHO_WAITS)
         case [(reader, lane)]:
             return speech.say(words.ONE_WAITS, reader=reader, lane=lane)
         case _:

@@ -83,6 +83,8 @@ CLOCKS: Mapping[bool, str] = {True: "Clock right", False: "Clock not trusted"}
 
 # What stands in the views besides, each with its plural where it counts something.
 NOBODY_WAITS = "Nobody waits"
+NOBODY_HEARD_WAITS = "Nobody waits at the gates that are online"
+NOT_KNOWN_WHO_WAITS = "Not known whether anybody waits"
 ONE_WAITS = "{lane} of {reader} waits for staff"
 SEVERAL_WAIT = "{n} lanes wait for staff"
 PEOPLE = ("{n} person a minute", "{n} people a minute")

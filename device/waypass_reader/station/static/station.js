@@ -28,7 +28,7 @@ function setFact(element, fact) {
 
 function draw(station) {
   setText($("summary-text"), station.summary);
-  $("summary").dataset.tone = station.waiting > 0 ? "now" : "calm";
+  $("summary").dataset.tone = station.tone;
   $("go-there").hidden = station.waiting === 0;
   setText($("people"), station.people);
   setFact($("broker"), station.broker);
@@ -223,11 +223,11 @@ $("hide-result").addEventListener("click", () => {
 });
 
 $("sign-out").addEventListener("click", async () => {
-  source.close();
   try {
     await fetch("sign-out", { method: "POST", headers: { "Waypass-Page": "station" } });
-  } finally {
     location.reload();
+  } catch {
+    setLost(true); // and its sessions are gone if it is
   }
 });
 
