@@ -61,6 +61,17 @@ def test_wait_lights_the_other_lamp_and_moves_nothing() -> None:
     assert states(factory) == (0, 0, 0)
 
 
+def test_an_opening_while_the_relay_is_pulled_lengthens_the_pulse() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=0.1), factory=factory)
+    for _ in range(5):
+        turnstile.open()
+    wait_for(lambda: states(factory)[0] == 0)
+    assert pulses(factory) == [False, True, False]
+    turnstile.open()
+    wait_for(lambda: pulses(factory) == [False, True, False, True, False])
+
+
 def test_go_and_wait_are_never_lit_together() -> None:
     factory = MockFactory()
     turnstile = GpioTurnstile(WIRING, factory=factory)
