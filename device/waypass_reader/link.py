@@ -5,7 +5,8 @@
 2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it.
 3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
    100 ms, and every 30 s; never because somebody came or was let through by staff, since it may leave the station.
-   `live` says that, and goes nowhere without a connection. Counts wait for one, for a day.
+   `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state, so that
+   staff see it after a break too. Counts wait for a connection, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
 6. An error that nobody foresaw is logged by its kind and costs one message or one look. Were it to end the client's
@@ -107,6 +108,9 @@ class StatusLink:
         self._told_unreachable = False
         self._broken_lanes: set[str] = set()
         self._unforeseen = ReportLimiter()
+        # What lanes that wait said last; its own lock, which nobody holds for long.
+        self._waiting: dict[str, LiveMessage] = {}
+        self._waiting_lock = threading.Lock()
         self._state_changed = False
         self._state_said_ns: int | None = None
         self._counts: deque[MinuteCounts | HourCounts] = deque(maxlen=COUNTS_WAITING)
@@ -147,6 +151,11 @@ class StatusLink:
             with self._lock:
                 self._broken_lanes ^= {message.lane}
                 self._state_changed = True
+        with self._waiting_lock:
+            if message.state is LaneState.WAIT:
+                self._waiting[message.lane] = message
+            else:
+                self._waiting.pop(message.lane, None)
         if self._connected:
             self._publish(message, "live", qos=0)
 
@@ -176,7 +185,7 @@ class StatusLink:
         client.reconnect_delay_set(min_delay=least, max_delay=most)  # type: ignore[arg-type]
         offline = encode_message(PresenceMessage(presence=Presence.OFFLINE))
         client.will_set(self._topics.reader(self._reader, "presence"), offline, qos=1, retain=True)
-        _secure(client, address)
+        secure(client, address)
         client.connect_async(address.host, address.port, keepalive=KEEPALIVE_SECONDS)
         return client
 
@@ -293,6 +302,10 @@ class StatusLink:
             self._state_changed = False
             self._state_said_ns = self._clock.monotonic_ns()
             self._publish(self._state(), "state", retain=True)
+        # Under the lock, so that what a lane says next comes after.
+        with self._waiting_lock:
+            for message in self._waiting.values():
+                self._publish(message, "live", qos=0)
 
     def _say_counts(self) -> None:
         with self._lock:
@@ -305,7 +318,7 @@ class StatusLink:
         return self._client.publish(self._topics.reader(self._reader, leaf), encode_message(message), qos, retain)
 
 
-def _secure(client: mqtt.Client, address: BrokerAddress) -> None:
+def secure(client: mqtt.Client, address: BrokerAddress) -> None:
     """Password and TLS. Raises `ConfigurationError`."""
     if address.username is not None:
         client.username_pw_set(address.username, _read_password(address.password_file))

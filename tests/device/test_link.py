@@ -268,6 +268,27 @@ def test_live_and_counts_are_heard_and_counts_wait_for_a_connection(
     wait_for(lambda: server.heard(READER, "live") == [live], "live")
 
 
+def test_that_somebody_waits_is_said_anew_with_each_state(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: len(server.heard(READER, "state")) == 1, "the state at the connection")
+
+    def live(state: LaneState, lane: str = "north") -> LiveMessage:
+        return LiveMessage(lane=lane, state=state, outcome=None, reason=None, aspect=None)
+
+    waits = live(LaneState.WAIT)
+    for message in (live(LaneState.OPEN, "south"), waits):
+        reader.link.say_live(message)
+    reader.clock.advance(30)
+    wait_for(lambda: server.heard(READER, "live")[2:] == [waits], "the one that waits, and not the one that is open")
+    reader.link.say_live(live(LaneState.IDLE))
+    reader.clock.advance(30)
+    wait_for(lambda: len(server.heard(READER, "state")) == 3, "another state")
+    assert server.heard(READER, "live")[3:] == [live(LaneState.IDLE)]
+
+
 def test_a_lane_that_fails_is_in_the_state_and_people_who_come_are_not(
     stack: ExitStack, broker: LocalBroker, issuer: Issuer, tmp_path: Path
 ) -> None:
