@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ def test_pictures_become_decisions_and_a_withdrawal_reaches_the_gate(gate: Gate,
 
             def live() -> list[str]:
                 heard = [getattr(message, "reason", None) for message in server.heard("gate-1", "live")]
-                return [reason.value for reason in heard if reason is not None]
+                # Who waits is said again with each state.
+                return [reason.value for reason, _ in groupby(heard) if reason is not None]
 
             wait_for(lambda: live() == ["green", "red", "superseded"], "the same three live")
             assert reader.terminate() == 0

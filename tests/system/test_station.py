@@ -69,7 +69,7 @@ def opened_by_staff(station: Station, gate: str) -> list[str]:
     program = station.gates[gate].program
     assert program is not None
     lines = [json.loads(line) for line in program.text(Stream.STDERR).splitlines() if line.startswith("{")]
-    return [line["reason"] for line in lines if line["event"] == "staff opened the lane"]
+    return [line["reason"] for line in lines if line["event"] == "staff opened a lane"]
 
 
 def test_a_wrong_key_is_said_and_the_right_one_opens_the_page(browser: Browser, station: Station) -> None:
