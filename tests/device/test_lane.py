@@ -384,7 +384,7 @@ def test_a_turnstile_that_fails_makes_the_lane_out_of_order_and_shows_no_green(s
 def test_decisions_are_counted_without_anything_of_the_pass(station: Station) -> None:
     station.play((station.issuer.paper(),), ("https://example.org",))
     minute, hour = station.counts.take_all()
-    assert getattr(minute, "outcomes", None) == {"open": 1, "refuse": 1}
+    assert getattr(minute, "outcomes", None) == {"open": 1, "refuse": 1, "opened": 1}
     assert getattr(hour, "fewer", None) == 2
 
 
@@ -445,7 +445,7 @@ def test_whoever_waits_is_let_through_by_staff_and_not_asked_again(station: Stat
     lanes[0].run()
     assert station.display.told == ["idle north", "yellow", "let-through north", "idle north", "close"]
     (minute,) = [each for each in station.counts.take_all() if isinstance(each, MinuteCounts)]
-    assert minute.outcomes == {"assist": 1, "override": 1}
+    assert minute.outcomes == {"assist": 1, "override": 1, "opened": 1}
 
 
 def test_no_frame_is_looked_at_while_staff_let_somebody_through(station: Station) -> None:

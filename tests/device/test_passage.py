@@ -305,4 +305,4 @@ def test_staff_and_passes_at_once_leave_it_closed_and_all_counted(make: Make) ->
     assert made.turnstile.opened == 400
     assert made.turnstile.told[-1] == "idle"
     assert made.display.told[-1] == "idle north"
-    assert made.counted() == {"override": 300, "open": 100, "assist": 100}
+    assert made.counted() == {"override": 300, "open": 100, "assist": 100, "opened": 400}
