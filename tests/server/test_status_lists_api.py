@@ -121,6 +121,14 @@ def test_a_token_is_signed_anew_at_half_its_life(site: Site) -> None:
     assert seen == [0, 0, 12 * 3600, 12 * 3600, 24 * 3600]
 
 
+def test_a_token_of_a_clock_that_ran_ahead_is_signed_anew(site: Site) -> None:
+    seen = []
+    for hours in (2, 0):
+        site.clock.advance(NOW + hours * 3600 - site.clock.now())
+        seen.append(read_snapshot(site.get("/status-lists/1").content, TRUST, NOW).iat - NOW)
+    assert seen == [2 * 3600, 0]
+
+
 def test_a_list_that_is_not_there(site: Site) -> None:
     answer = site.get("/status-lists/2")
     assert answer.status_code == 404
