@@ -113,6 +113,13 @@ def test_media_type_etag_and_cache_times(site: Site) -> None:
     assert (changed.status_code, changed.headers["etag"] != etag) == (200, True)
 
 
+def test_pages_of_any_origin_may_read_what_is_public_and_nothing_else(site: Site) -> None:
+    etag = site.get("/status-lists/1").headers["etag"]
+    for public in (site.get("/status-lists/1"), site.get("/status-lists/1", if_none_match=etag), site.get("/trust")):
+        assert public.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in site.get("/api/v1/network").headers
+
+
 def test_a_token_is_signed_anew_at_half_its_life(site: Site) -> None:
     seen = []
     for hours in (0, 11, 12, 23, 24):
