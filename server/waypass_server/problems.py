@@ -113,7 +113,9 @@ def _line(error: Mapping[str, Any]) -> str:
 def _on_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     name, title = _HTTP.get(error.status_code, ("http", "The request cannot be used"))
-    return answer(error.status_code, name, title, str(error.detail))
+    response = answer(error.status_code, name, title, str(error.detail))
+    response.headers.update(error.headers or {})  # 405 has to say what is allowed
+    return response
 
 
 def _on_collision(_request: Request, error: Exception) -> JSONResponse:

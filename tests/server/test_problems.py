@@ -109,6 +109,11 @@ def test_addresses(office: Office, method: str, path: str, status: int) -> None:
     assert answer.json()["status"] == status
 
 
+def test_an_address_without_a_method_says_which_it_has(office: Office) -> None:
+    answer = office.send("PUT", "/api/v1/network")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
 @sqlite_only
 def test_without_its_database(office: Office) -> None:
     office.services.database.close()
