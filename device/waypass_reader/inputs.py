@@ -1,4 +1,4 @@
-"""What a lane and a reader hear from wires: passage sensor, staff's button and key switch, crowd's key, emergency release.
+"""What a lane and a reader hear from wires: passage sensor, staff's button and key, crowd's key, emergency release.
 
 1. An input is a contact. `low`: it joins the pin to ground, and the board's own resistor pulls the pin up; `high`: it
    joins the pin to 3.3 V, and the board's own resistor pulls it down. Contacts that bounce are smoothed by the pins.

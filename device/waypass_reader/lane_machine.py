@@ -31,7 +31,7 @@
 | `time` | open | annulled; passed where no sensor can tell | every opening that is not used is over; close |
 | | passed | passed | close, when the sensor was quiet for long enough |
 | | any | | a sensor that is on for `stuck` is stuck: a fault, as if it had been told |
-| `closed` | seen, waiting, passed, annulled | idle, or out of order | while the crowd's key is turned: decided, open the barrier |
+| `closed` | seen, waiting, passed, annulled | idle, or out of order | with the crowd's key decided: open anew |
 | `left` | seen, waiting | the same | close |
 | `mended` | out of order | idle, if nothing else is wrong | camera and barrier work; elsewhere it is noted |
 | `key-off` | open | annulled | close, unless a pass or staff opened it besides |
@@ -40,14 +40,14 @@
 What stands in no row changes nothing. Rules that hold whatever happens:
 
 1. It is open only after a decision that opens, staff, or the crowd's key, and only when the barrier obeyed.
-2. An opening ends once: as passed, as annulled, or, where no sensor can tell, as opened. So there are never two passages for
-   one opening. An opening of the crowd's key is no one's, and only its passages are counted.
+2. An opening ends once: as passed, as annulled, or, where no sensor can tell, as opened. So there are never two
+   passages for one opening. An opening of the crowd's key is no one's, and only its passages are counted.
 3. An open lane does not close while its sensor is on: that is a person. Only one that is stuck does not count.
 4. What an annulled pass left in the re-entry memory is taken back, so that the same person may try again; but not after
    `DOUBTED` openings in a row that nobody used. A sensor that sees nobody would else let one code in again and again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -150,8 +150,8 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneNow:
-    """A lane at a moment. `wish` is what it is decided to open for, None for *please wait*; `owed` are the openings that
-    nobody has used, the oldest first; `unused` is how many were annulled in a row."""
+    """A lane at a moment. `wish` is what it is decided to open for, None for *please wait*; `owed` are the openings
+    that nobody has used, the oldest first; `unused` is how many were annulled in a row."""
 
     phase: Phase = Phase.IDLE
     wish: Source | None = None
@@ -193,44 +193,65 @@ class Step:
 _BEFORE_DECIDING = frozenset({Phase.IDLE, Phase.SEEN, Phase.WAITING})
 _WALKING = frozenset({Phase.OPEN, Phase.PASSED})
 _CLOSING = frozenset({Phase.SEEN, Phase.WAITING, Phase.PASSED, Phase.ANNULLED})
-_FAULTS: Mapping[Event, Fault] = {Event.CAMERA_LOST: Fault.CAMERA, Event.BARRIER_FAILED: Fault.BARRIER}
 
 
-def step(lane: LaneNow, event: Event, *, at_ns: int, timing: Timing) -> Step:  # noqa: PLR0911 - one row of the table each
+def step(lane: LaneNow, event: Event, *, at_ns: int, timing: Timing) -> Step:
     """What follows from an event at `at_ns` (monotonic)."""
-    match event:
-        case Event.SAW if lane.phase in {Phase.IDLE, Phase.WAITING}:
-            return Step(lane=replace(lane, phase=Phase.SEEN))
-        case Event.DECIDED_OPEN if lane.phase in _BEFORE_DECIDING | _WALKING:
-            return _want(lane, Source.PASS)
-        case Event.DECIDED_WAIT if lane.phase in _BEFORE_DECIDING:
-            return Step(lane=replace(lane, phase=Phase.DECIDED, wish=None), effects=(Do.WAIT,))
-        case Event.STAFF:
-            return _want(lane, Source.STAFF)
-        case Event.KEY_ON:
-            return _want(replace(lane, crowd=True), Source.CROWD)
-        case Event.KEY_OFF:
-            return _end_crowd(replace(lane, crowd=False))
-        case Event.OBEYED:
-            return _obeyed(lane, at_ns, timing)
-        case Event.SENSOR_ON:
-            return _turned(lane, at_ns)
-        case Event.SENSOR_OFF:
-            return _time(_quiet(lane, at_ns), at_ns, timing)
-        case Event.TIME:
-            return _time(lane, at_ns, timing)
-        case Event.LEFT if lane.phase in {Phase.SEEN, Phase.WAITING}:
-            return Step(lane=lane, effects=(Do.CLOSE,))
-        case Event.CLOSED if lane.phase in _CLOSING:
-            return _settle(lane)
-        case Event.CAMERA_LOST | Event.BARRIER_FAILED:
-            return _break(lane, _FAULTS[event])
-        case Event.MENDED:
-            return _mend(lane)
-        case Event.RELEASE_ON | Event.RELEASE_OFF:
-            return Step(lane=replace(lane, released=event is Event.RELEASE_ON))
-        case _:
-            return Step(lane=lane)
+    return _FOLLOWS[event](lane, at_ns, timing)
+
+
+def _saw(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return Step(lane=replace(lane, phase=Phase.SEEN) if lane.phase in {Phase.IDLE, Phase.WAITING} else lane)
+
+
+def _decided_open(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return _want(lane, Source.PASS) if lane.phase in _BEFORE_DECIDING | _WALKING else Step(lane=lane)
+
+
+def _decided_wait(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    if lane.phase not in _BEFORE_DECIDING:
+        return Step(lane=lane)
+    return Step(lane=replace(lane, phase=Phase.DECIDED, wish=None), effects=(Do.WAIT,))
+
+
+def _staff(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return _want(lane, Source.STAFF)
+
+
+def _key_on(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return _want(replace(lane, crowd=True), Source.CROWD)
+
+
+def _left(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return Step(lane=lane, effects=(Do.CLOSE,) if lane.phase in {Phase.SEEN, Phase.WAITING} else ())
+
+
+def _closed(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return _settle(lane) if lane.phase in _CLOSING else Step(lane=lane)
+
+
+def _camera_lost(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return _break(lane, Fault.CAMERA)
+
+
+def _barrier_failed(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return _break(replace(lane, wish=None), Fault.BARRIER)
+
+
+def _release_on(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return Step(lane=replace(lane, released=True))
+
+
+def _release_off(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+    return Step(lane=replace(lane, released=False))
+
+
+def _sensor_off(lane: LaneNow, at_ns: int, timing: Timing) -> Step:
+    """It is not stuck; a lane that was out of order for that still has to be mended."""
+    if lane.sensor_on_ns is not None:
+        faults = lane.faults - {Fault.SENSOR}
+        lane = replace(lane, sensor_on_ns=None, quiet_since_ns=at_ns, faults=faults)
+    return _time(lane, at_ns, timing)
 
 
 def _want(lane: LaneNow, source: Source) -> Step:
@@ -257,7 +278,7 @@ def _obeyed(lane: LaneNow, at_ns: int, timing: Timing) -> Step:
     )
 
 
-def _turned(lane: LaneNow, at_ns: int) -> Step:
+def _sensor_on(lane: LaneNow, at_ns: int, _timing: Timing) -> Step:
     """The sensor went on: rule 2, or somebody whom nothing let in."""
     if lane.sensor_on_ns is not None:
         return Step(lane=lane)
@@ -273,13 +294,6 @@ def _turned(lane: LaneNow, at_ns: int) -> Step:
             return Step(lane=lane)
         case _:
             return Step(lane=lane, effects=(Ended(ticket=None, how=PassageEnd.UNASKED),))
-
-
-def _quiet(lane: LaneNow, at_ns: int) -> LaneNow:
-    """The sensor went off, so it is not stuck; a lane that was out of order for that still has to be mended."""
-    if lane.sensor_on_ns is None:
-        return lane
-    return replace(lane, sensor_on_ns=None, quiet_since_ns=at_ns, faults=lane.faults - {Fault.SENSOR})
 
 
 def _time(lane: LaneNow, at_ns: int, timing: Timing) -> Step:
@@ -322,10 +336,10 @@ def _end_all(lane: LaneNow, timing: Timing) -> Step:
     return Step(lane=lane, effects=(*ended, Do.CLOSE))
 
 
-def _end_crowd(lane: LaneNow) -> Step:
+def _key_off(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
     """The key is turned back: what it opened is over, and whoever has an opening of their own keeps it."""
     ended = tuple(Ended(ticket=each.ticket, how=None) for each in lane.owed if each.source is Source.CROWD)
-    lane = replace(lane, owed=tuple(each for each in lane.owed if each.source is not Source.CROWD))
+    lane = replace(lane, crowd=False, owed=tuple(each for each in lane.owed if each.source is not Source.CROWD))
     if lane.phase is not Phase.OPEN or lane.owed:
         return Step(lane=lane, effects=ended)
     return Step(lane=replace(lane, phase=Phase.ANNULLED, closes_ns=None), effects=(*ended, Do.CLOSE))
@@ -347,8 +361,6 @@ def _rest(lane: LaneNow) -> Step:
 def _break(lane: LaneNow, fault: Fault) -> Step:
     """Whoever walks through does so to the end."""
     lane = replace(lane, faults=lane.faults | {fault})
-    if fault is Fault.BARRIER:
-        lane = replace(lane, wish=None)
     if lane.phase in {Phase.OPEN, Phase.PASSED, Phase.ANNULLED, Phase.OUT_OF_ORDER}:
         return Step(lane=lane)
     if lane.phase is Phase.DECIDED and fault is not Fault.BARRIER:
@@ -356,8 +368,29 @@ def _break(lane: LaneNow, fault: Fault) -> Step:
     return _rest(lane)
 
 
-def _mend(lane: LaneNow) -> Step:
+def _mended(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
     lane = replace(lane, faults=lane.faults - {Fault.CAMERA, Fault.BARRIER})
     if lane.phase is not Phase.OUT_OF_ORDER or lane.faults:
         return Step(lane=lane)
     return _settle(lane)
+
+
+_FOLLOWS: Mapping[Event, Callable[[LaneNow, int, Timing], Step]] = {
+    Event.SAW: _saw,
+    Event.DECIDED_OPEN: _decided_open,
+    Event.DECIDED_WAIT: _decided_wait,
+    Event.STAFF: _staff,
+    Event.OBEYED: _obeyed,
+    Event.CLOSED: _closed,
+    Event.SENSOR_ON: _sensor_on,
+    Event.SENSOR_OFF: _sensor_off,
+    Event.TIME: _time,
+    Event.LEFT: _left,
+    Event.CAMERA_LOST: _camera_lost,
+    Event.BARRIER_FAILED: _barrier_failed,
+    Event.MENDED: _mended,
+    Event.KEY_ON: _key_on,
+    Event.KEY_OFF: _key_off,
+    Event.RELEASE_ON: _release_on,
+    Event.RELEASE_OFF: _release_off,
+}

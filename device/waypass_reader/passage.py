@@ -16,8 +16,7 @@ What is done takes effect in this order: turnstile, display, counters, network. 
 """
 
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from waypass_protocol.messages import LaneState, LiveMessage, PassageEnd
@@ -49,35 +48,34 @@ class Memory(Protocol):
         """Nobody walked through."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassageParts:
+    """What a lane's end is made of. Without a memory nothing is told or taken back."""
+
+    turnstile: Turnstile
+    display: Display
+    counts: Counts
+    outlet: Outlet
+    clock: Clock
+    log: Log
+    memory: Memory | None = None
+
+
 class Passage:
     """One lane's end. `state`, `phase`, `in_order` and `trouble` may be read from any thread at any time, without a
     lock."""
 
-    def __init__(
-        self,
-        lane: str,
-        *,
-        turnstile: Turnstile,
-        display: Display,
-        counts: Counts,
-        outlet: Outlet,
-        clock: Clock,
-        log: Log,
-        open_seconds: float = 5.0,
-        timing: Timing | None = None,
-        memory: Memory | None = None,
-    ) -> None:
-        """`timing` says all of a lane's times; `open_seconds` is enough for one without a sensor."""
+    def __init__(self, lane: str, parts: PassageParts, *, timing: Timing) -> None:
         self.lane = lane
         self.state = LaneState.IDLE
-        self._turnstile = turnstile
-        self._display = display
-        self._counts = counts
-        self._outlet = outlet
-        self._clock = clock
-        self._log = log
-        self._timing = timing or Timing(open_ns=int(open_seconds * 1e9))
-        self._memory = memory
+        self._turnstile = parts.turnstile
+        self._display = parts.display
+        self._counts = parts.counts
+        self._outlet = parts.outlet
+        self._clock = parts.clock
+        self._log = parts.log
+        self._memory = parts.memory
+        self._timing = timing
         self._memos: dict[int, Memo] = {}
         self._now = LaneNow()
         self._cause = self._refusal = ""
@@ -200,8 +198,9 @@ class Passage:
                     self._turnstile.idle()
                 except TurnstileError:
                     return False  # it was said already
-            if self._now.faults or self._now.phase is Phase.OUT_OF_ORDER:
-                if self._step(Event.MENDED):  # and the crowd's key is turned
+            if not self.in_order or self._now.phase is Phase.OUT_OF_ORDER:
+                crowd = self._step(Event.MENDED)
+                if crowd:
                     self._show_let_through()
             return self.in_order
 
@@ -373,5 +372,3 @@ class Passage:
             aspect=None if decision is None else decision.aspect,
         )
         self._outlet.say_live(self._said)
-
-

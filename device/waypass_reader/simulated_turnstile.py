@@ -1,4 +1,4 @@
-"""A turnstile that is not there, on gpiozero's mock pins: its relay's contact, its rotation, its faults, and its people.
+"""A turnstile that is not there, on gpiozero's mock pins: its relay's contacts, its rotation, its faults, its people.
 
 It stands beside the real `GpioTurnstile`, which drives the same pins and does not know. For tests, dry runs
 (`simulated` in the configuration) and demonstrations.

@@ -26,7 +26,6 @@ from gpiozero.pins.mock import MockFactory
 
 from waypass_reader.errors import MissingLibrary, ReaderError
 
-
 CONTACT_SECONDS = 0.1
 _DEAD = "the relay does not pull when it is told to; look at its supply"
 _STUCK = "the relay is stuck and holds the barrier open; replace it"
@@ -45,7 +44,7 @@ class Pins(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wiring:
-    """BCM numbers of the three outputs and of the relay's own contacts, and how long the relay is pulled, in seconds."""
+    """BCM numbers of the three outputs and of the relay's contacts, and for how many seconds the relay is pulled."""
 
     relay: int
     lamp_go: int

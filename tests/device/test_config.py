@@ -97,7 +97,7 @@ def test_the_policy_may_be_a_file(folder: Path) -> None:
             "an unknown key",
             "scope = 1",
             "scope = 1\nscop = 2",
-            "unknown key 'scop'; expected keys among broker, clock, keys",
+            "unknown key 'scop'; expected keys among broker, clock, inputs, keys",
         ),
         (
             "an unknown lane key",

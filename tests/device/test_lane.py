@@ -25,6 +25,7 @@ from waypass_reader.display import RecordingDisplay
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, FrameSource
 from waypass_reader.lane import Lane, LaneParts
+from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
 from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
 
@@ -140,7 +141,7 @@ class Station:
             clock=self.clock,
             log=self.log,
         )
-        return Lane(name, parts, open_seconds=open_seconds)
+        return Lane(name, parts, timing=Timing(open_ns=int(open_seconds * 1e9)))
 
     def play(self, *steps: Step) -> list[Reason]:
         """Run a lane over a script; the reasons that its display showed."""

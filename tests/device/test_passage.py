@@ -12,8 +12,9 @@ from waypass_protocol.reasons import DECISIONS, OverrideReason, Reason
 from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
 from waypass_reader.display import RecordingDisplay
+from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
-from waypass_reader.passage import NotOpened, Passage
+from waypass_reader.passage import NotOpened, Passage, PassageParts
 from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
 
 LONG = 600.0
@@ -66,13 +67,15 @@ class Made:
     def __post_init__(self) -> None:
         self.passage = Passage(
             "north",
-            turnstile=self.turnstile,
-            display=self.display,
-            counts=self.counts,
-            outlet=self.outlet,
-            clock=ManualClock(1_800_000_000),
-            log=self.log,
-            open_seconds=self.open_seconds,
+            PassageParts(
+                turnstile=self.turnstile,
+                display=self.display,
+                counts=self.counts,
+                outlet=self.outlet,
+                clock=ManualClock(1_800_000_000),
+                log=self.log,
+            ),
+            timing=Timing(open_ns=int(self.open_seconds * 1e9)),
         )
         self.passage.begin()
 
