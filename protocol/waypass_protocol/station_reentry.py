@@ -6,7 +6,7 @@
    another which has not heard of the newest key yet knows it all the same.
 3. A mark counts from the moment that it came, by the clock of who hears it, and is forgotten after the re-entry time.
    One of an unknown epoch is dropped. At most `MAX_MARKS` are kept under one key; the oldest goes first.
-4. Only the reader that told a mark takes it back: nobody walked through.
+4. A reader takes back only what it told itself: nobody walked through. What another told of the same pass stays.
 5. A key that the box does not name any more marks nothing. It is asked until all under it is forgotten, then dropped.
 
 A forged mark can at most make the gate ask staff (`seen-already`); nothing here can open one.
@@ -29,6 +29,7 @@ KEY_BYTES = 32
 EPOCH_BYTES = 8
 KEYS_GIVEN = 2
 MAX_MARKS = 20_000
+MAX_TELLERS = 8
 MAX_ANSWER = 4096
 _EPOCH = re.compile(r"[0-9a-f]{16}")
 
@@ -86,11 +87,11 @@ def _read_key(row: object) -> StationKey:
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class _Held:
-    """One key, and what was marked under it: by whom, and when that was heard."""
+    """One key, and each mark under it: which readers told it, and when each was heard."""
 
     epoch: str
     keyed: hmac.HMAC
-    heard: dict[bytes, tuple[int, str]] = field(default_factory=dict)
+    heard: dict[bytes, dict[str, int]] = field(default_factory=dict)
 
 
 class StationReentry:
@@ -124,12 +125,14 @@ class StationReentry:
         if held is None:
             return
         mark = bytes.fromhex(message.mark)
-        if not message.opened:
-            if held.heard.get(mark, (0, ""))[1] == reader:
-                del held.heard[mark]
-            return
-        held.heard.pop(mark, None)  # the newest stands last
-        held.heard[mark] = now, reader
+        # A new record in place of the old one: whoever asks at this moment sees either.
+        told = {name: at for name, at in held.heard.get(mark, {}).items() if name != reader}
+        if message.opened:
+            told = dict([*told.items(), (reader, now)][-MAX_TELLERS:])
+        if told:
+            held.heard[mark] = told
+        else:
+            held.heard.pop(mark, None)
         if len(held.heard) > MAX_MARKS:
             del held.heard[next(iter(held.heard))]
 
@@ -137,15 +140,16 @@ class StationReentry:
         """Whether another reader said so less than `seconds` before `now`. One from ahead of `now` counts too."""
         for each in self._held:
             if each.heard:
-                heard = each.heard.get(mark_of(each.keyed, place))
-                if heard is not None and now - heard[0] < seconds:
+                told = each.heard.get(mark_of(each.keyed, place), {})
+                if any(now - at < seconds for at in told.values()):
                     return True
         return False
 
     def forget(self, now: int) -> None:
         """Drop what is past its time, and keys that have nothing left to tell."""
         for each in self._held:
-            for mark in [mark for mark, (heard, _) in each.heard.items() if now - heard >= self._reentry]:
+            past = [m for m, told in each.heard.items() if all(now - at >= self._reentry for at in told.values())]
+            for mark in past:
                 del each.heard[mark]
         self._held = tuple(each for each in self._held if each in self._given or each.heard)
 
