@@ -139,7 +139,8 @@ class Reader:
         """What the reader says of itself now."""
         health = {"disk": self._inbox.disk_health}
         health |= {f"camera {lane.name}": lane.camera for lane in self._lanes}
-        health |= {f"lane {lane.name}": lane.trouble for lane in self._lanes}
+        # What a camera says is said already.
+        health |= {f"lane {lane.name}": "ok" if lane.trouble == lane.camera else lane.trouble for lane in self._lanes}
         health |= self._shared.health()
         if self._sharing is not None:
             health["re-entry"] = self._sharing.health
@@ -178,6 +179,7 @@ class Reader:
             publish=self._say_reentry,
             clock=self._clock,
             log=self._log,
+            changed=self._say_soon,
         )
 
     def _say_reentry(self, message: ReentryMessage) -> None:

@@ -97,12 +97,15 @@ class Sharing:
         publish: Callable[[ReentryMessage], None],
         clock: Clock,
         log: Log,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`changed` is called when `health` says something else."""
         self._reader = reader
         self._source = source
         self._publish = publish
         self._clock = clock
         self._log = log
+        self._changed = changed
         self._memory = StationReentry(reentry=reentry)
         self._changing = threading.Lock()  # between the threads that change the memory; who asks it takes none
         self._confirmed_ns: int | None = None
@@ -161,6 +164,7 @@ class Sharing:
             if confirmed_ns is not None and self._clock.monotonic_ns() - confirmed_ns > KEY_LIFE * 10**9:
                 self._confirmed_ns = None
                 self._memory.use(())
+                self._changed()
             self._memory.forget(int(self._clock.now()))
 
     def ask(self) -> None:
@@ -176,8 +180,11 @@ class Sharing:
             self._told_alone = False
             self._log.info("the station box gives keys")
         with self._changing:
+            was_alone = self._confirmed_ns is None
             self._memory.use(given.keys)
             self._confirmed_ns = self._clock.monotonic_ns()
+        if was_alone:
+            self._changed()
 
     def _keep_asking(self) -> None:
         while not self._ending.is_set():
