@@ -175,10 +175,13 @@ def test_it_does_not_go_on_when_nothing_can_be_published(installation: Path) -> 
     damaged = installation / "damaged.db"
     with sqlite3.connect(installation / "waypass.db") as source, sqlite3.connect(damaged) as copy:
         source.backup(copy)
-        assert copy.execute("UPDATE status_versions SET digest = zeroblob(32)").rowcount == 1
     config = installation / "damaged.toml"
     text = (installation / "server.toml").read_text(encoding="utf-8")
     config.write_text(f'{text}database_url = "sqlite:///damaged.db"\n', encoding="utf-8")
+    # Opens the first list, whichever test has run before this one.
+    assert run("lists", "advance", "--config", str(config)).exit_code == 0
+    with sqlite3.connect(damaged) as copy:
+        assert copy.execute("UPDATE status_versions SET digest = zeroblob(32)").rowcount == 1
     with running(config) as (process, _):
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
