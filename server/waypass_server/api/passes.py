@@ -9,12 +9,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from waypass_protocol.errors import Malformed, NotWaypass
 from waypass_protocol.keys import base64url
 from waypass_protocol.passes import MAX_TEXT, decode_base45, parse_pass, pass_text
 from waypass_server import events, settings
-from waypass_server.api.access import Desk, HolderHere, ServicesHere
+from waypass_server.api.access import Desk, HolderHere, ServicesHere, StaffMember
 from waypass_server.api.forms import Input, Line, Output, Reference, ScopeNumber
 from waypass_server.issuing import (
     BATCH,
@@ -30,6 +31,7 @@ from waypass_server.issuing import (
 from waypass_server.paper import Drawing, PaperPass
 from waypass_server.people import find_person
 from waypass_server.problems import RESPONSES
+from waypass_server.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["passes"], responses=RESPONSES)
 
@@ -45,6 +47,11 @@ class Format(StrEnum):
     PNG = "png"
     SVG = "svg"
     PDF = "pdf"
+
+    @property
+    def drawing(self) -> Drawing:
+        """The kind of picture; JSON is none."""
+        return _FORMS[self]
 
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -159,18 +166,7 @@ def make_paper_pass(
 ) -> Response:
     """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF."""
     with here.change() as session:
-        person = find_person(session, member.network_id, body.person)
-        now = here.now()
-        signed = issue_paper(session, here, person.id, body.scopes, body.hint, now)
-        events.record(
-            session,
-            network_id=member.network_id,
-            at=now,
-            actor=member.actor(),
-            what="paper-pass.issued",
-            subject=("person", person.id),
-            count=1,
-        )
+        signed = make_paper(session, here, member=member, body=body)
     return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
 
 
@@ -187,14 +183,42 @@ def draw_paper_pass(
     format_: Annotated[Format, Query(alias="format")] = Format.PDF,
 ) -> Response:
     """Nothing is issued and nothing is kept; the text is not checked beyond its form."""
+    return _answer(read_paper(body.text), here.settings.network, format_, status=200)
+
+
+def make_paper(session: Session, here: Services, *, member: StaffMember, body: PaperRequest) -> bytes:
+    """Issue a paper pass, and log that it was. Raises what `issue_paper` does, and `NotFound`."""
+    person = find_person(session, member.network_id, body.person)
+    now = here.now()
+    signed = issue_paper(session, here, person.id, body.scopes, body.hint, now)
+    events.record(
+        session,
+        network_id=member.network_id,
+        at=now,
+        actor=member.actor(),
+        what="paper-pass.issued",
+        subject=("person", person.id),
+        count=1,
+    )
+    return signed
+
+
+def read_paper(text: str) -> bytes:
+    """The signed bytes of a paper pass's text. Raises `RequestRefused`."""
     try:
-        signed = decode_base45(body.text, "WP1:")
+        signed = decode_base45(text, "WP1:")
         pass_ = parse_pass(signed).pass_
     except (NotWaypass, Malformed) as error:
         raise RequestRefused(f"text: {error}") from None
     if pass_.holder is not None:
         raise RequestRefused("text: expected a paper pass, got a pass that is bound to a wallet")
-    return _answer(signed, here.settings.network, format_, status=200)
+    return signed
+
+
+def drawn(signed: bytes, network: str) -> PaperPass:
+    """A paper pass with what stands beside its code."""
+    pass_ = parse_pass(signed).pass_
+    return PaperPass(signed=signed, network=network, iat=pass_.iat, exp=pass_.exp, hint=pass_.hint)
 
 
 def _answer(signed: bytes, network: str, chosen: Format, *, status: int) -> Response:
@@ -203,8 +227,8 @@ def _answer(signed: bytes, network: str, chosen: Format, *, status: int) -> Resp
         body = PaperOut(text=pass_text(signed), iat=pass_.iat, exp=pass_.exp).model_dump_json()
         return Response(body, status_code=status, media_type="application/json", headers=_NOT_KEPT)
     form = _FORMS[chosen]
-    drawn = PaperPass(signed=signed, network=network, iat=pass_.iat, exp=pass_.exp, hint=pass_.hint).draw(form)
-    return Response(drawn, status_code=status, media_type=form.value, headers=_NOT_KEPT)
+    picture = drawn(signed, network).draw(form)
+    return Response(picture, status_code=status, media_type=form.value, headers=_NOT_KEPT)
 
 
 def _chosen(format_: Format | None, accept: str) -> Format:
