@@ -132,6 +132,14 @@ _UNITS = (
 )
 
 
+NEVER: Mapping[Exclusion, str] = {
+    Exclusion.MINORS: mark("minors"),
+    Exclusion.MEDICAL_TRAVEL: mark("medical travel"),
+    Exclusion.HEARING: mark("travel to the hearing itself"),
+}
+"""What a basis never covers; `TABLE` has what somebody states who has looked."""
+
+
 class Speech:
     """One language."""
 
@@ -175,9 +183,13 @@ class Speech:
         """What somebody states who has looked at an exclusion."""
         return self.word(Exclusion(value))
 
+    def never(self, value: str) -> str:
+        """What a basis never covers."""
+        return self(NEVER[Exclusion(value)])
+
     def at_most(self, seconds: int) -> str:
         """A limit."""
-        return self("At most %(span)s.") % {"span": self.duration(seconds)}
+        return self(mark("At most %(span)s.")) % {"span": self.duration(seconds)}
 
     def iso(self, seconds: float) -> str:
         """A time for programs: the page's script writes it in the browser's own time zone."""

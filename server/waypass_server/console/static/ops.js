@@ -5,10 +5,14 @@
 
 const language = document.documentElement.lang;
 
-// Times in the browser's own time zone, named.
-const clock = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+// Times in the browser's own time zone.
+const zone = { dateStyle: "medium", hourCycle: "h23" };
+const clock = new Intl.DateTimeFormat(language, { ...zone, timeStyle: "short" });
+const precise = new Intl.DateTimeFormat(language, { ...zone, timeStyle: "medium" });
 const localise = (root) => {
-  for (const time of root.querySelectorAll("time[datetime]")) time.textContent = clock.format(new Date(time.dateTime));
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    time.textContent = ("precise" in time.dataset ? precise : clock).format(new Date(time.dateTime));
+  }
 };
 
 // A token from the address's fragment, which no server sees: out of the address before anything else.
@@ -35,7 +39,7 @@ const countDown = (line) => {
   const tick = () => {
     const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
     const left = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-    line.textContent = seconds > 0 ? line.dataset.left.replace("%(left)s", left) : line.dataset.over;
+    line.textContent = seconds > 0 ? line.dataset.left.replace("{left}", left) : line.dataset.over;
     line.classList.toggle("trouble", seconds === 0);
     if (seconds > 0) setTimeout(tick, 1000);
   };
