@@ -115,8 +115,8 @@ def test_an_idle_gate_invites_and_a_broken_one_says_so() -> None:
         display.close()
 
     text = written(use)
-    assert IDLE.en in text
-    assert OUT_OF_ORDER.en in text
+    assert IDLE.spoken(Language.ENGLISH) in text
+    assert OUT_OF_ORDER.spoken(Language.ENGLISH) in text
     assert "south" in text
 
 
