@@ -255,7 +255,7 @@ class Fleet:
             )
         return ReaderView(
             **same,
-            station=getattr(message, "station", NO_STATION) or NO_STATION,
+            station=message.station or NO_STATION,
             clock_trusted=message.clock_trusted,
             software=message.software,
             lists=tuple(self._list_view(row, reader.heard_at or now) for row in message.lists),

@@ -6,7 +6,7 @@ Each says its state over a real broker as the wire format has it, when a head co
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.mqtt import Client
@@ -22,8 +22,6 @@ from waypass_protocol.messages import (
 )
 from waypass_protocol.status import HeadRow, read_head
 from waypass_protocol.topics import Topics
-
-HAS_STATION = "station" in {each.name for each in fields(StateMessage)}
 
 
 @dataclass(kw_only=True)
@@ -58,12 +56,11 @@ class ManyReaders:
     def say(self, name: str, rows: Sequence[HeadRow], *, digest: str | None = None, **members: Any) -> None:
         """The state of one reader; `digest` in place of the true one."""
         now = time.time()
-        if HAS_STATION:
-            members = {"station": self.stations[name], **members}
         message = StateMessage(
             at=now,
             software="waypass-reader 0.1.0",
             clock_trusted=True,
+            station=self.stations[name],
             lists=tuple(
                 HeldRow(uri=row.uri, version=row.version, digest=digest or row.digest.hex(), age=4, since=now)
                 for row in rows

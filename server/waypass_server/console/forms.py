@@ -94,6 +94,11 @@ def whole_number(text: str, name: str, speech: Speech) -> int:
     return int(text)
 
 
+def record_id(text: str) -> int:
+    """The number of a record in a hidden field; 0, which no record has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0
+
+
 def period(form: Form, name: str, speech: Speech) -> int:
     """So many days, hours or minutes, as seconds. Raises `FormRefused`."""
     number = whole_number(form.text(name), name, speech)

@@ -42,11 +42,13 @@ class Part:
 Parts = Callable[[FleetView], Iterator[Part]]
 
 
-def stream(watch: FleetWatch, services: Services, secret: str, parts: Parts) -> Response:
+def stream(
+    watch: FleetWatch, services: Services, secret: str, parts: Parts, *, look: float = LOOK, most: int = MOST
+) -> Response:
     """The event stream of a page."""
-    if watch.closed or watch.watchers >= MOST:
+    if watch.closed or watch.watchers >= most:
         return Response("too many pages are watching\n", status_code=503, media_type="text/plain")
-    return StreamingResponse(_events(watch, services, secret, parts), media_type="text/event-stream")
+    return StreamingResponse(_events(watch, services, secret, parts, look), media_type="text/event-stream")
 
 
 def fleet_watch(request: Request) -> FleetWatch:
@@ -56,10 +58,10 @@ def fleet_watch(request: Request) -> FleetWatch:
     return held
 
 
-async def _events(watch: FleetWatch, services: Services, secret: str, parts: Parts) -> AsyncIterator[str]:
+async def _events(watch: FleetWatch, services: Services, secret: str, parts: Parts, look: float) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     sent: dict[str, Key] = {}
-    look_at = loop.time() + LOOK
+    look_at = loop.time() + look
     with watch.watching() as changed:
         while not watch.closed:
             changed.clear()
@@ -70,7 +72,7 @@ async def _events(watch: FleetWatch, services: Services, secret: str, parts: Par
             if not fresh:
                 yield ": here\n\n"
             if loop.time() >= look_at:
-                look_at = loop.time() + LOOK
+                look_at = loop.time() + look
                 if await run_in_threadpool(sessions.find, services, secret, seen=False) is None:
                     yield "event: ended\ndata: {}\n\n"
                     return

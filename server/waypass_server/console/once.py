@@ -36,7 +36,7 @@ def once(services: Services, *, staff_id: int, key: str, act: Callable[[Session]
                 return known
             place = act(session)
             session.add(
-                Submission(staff_id=staff_id, key_hash=hash_secret(key), place=place, at=services.now()),
+                Submission(staff_id=staff_id, key_hash=hash_secret(key), leads_to=place, at=services.now()),
             )
             return place
     except IntegrityError:
@@ -48,5 +48,5 @@ def once(services: Services, *, staff_id: int, key: str, act: Callable[[Session]
 
 
 def _place(session: Session, staff_id: int, key: str) -> str | None:
-    query = select(Submission.place).where(Submission.staff_id == staff_id, Submission.key_hash == hash_secret(key))
+    query = select(Submission.leads_to).where(Submission.staff_id == staff_id, Submission.key_hash == hash_secret(key))
     return session.scalars(query).one_or_none()

@@ -191,6 +191,10 @@ class Speech:
         """A limit."""
         return self(mark("At most %(span)s.")) % {"span": self.duration(seconds)}
 
+    def ago(self, now: float, then: float) -> str:
+        """How long since; a clock that is a little ahead makes it nothing."""
+        return self.duration(max(0, int(now - then)))
+
     def iso(self, seconds: float) -> str:
         """A time for programs: the page's script writes it in the browser's own time zone."""
         return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

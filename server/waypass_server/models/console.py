@@ -27,7 +27,7 @@ class ConsoleSession(Base):
 
 
 class Submission(Base):
-    """A form that was sent and carried out: `place` is the page that it led to. Sent again, it only leads there."""
+    """A form that was sent and carried out: `leads_to` is the page that came of it. Sent again, it only leads there."""
 
     __tablename__ = "console_submissions"
     __table_args__ = (UniqueConstraint("staff_id", "key_hash"),)
@@ -35,7 +35,7 @@ class Submission(Base):
     id: Mapped[Id]
     staff_id: Mapped[int] = mapped_column(ID, ForeignKey("staff.id"))
     key_hash: Mapped[str] = mapped_column(String(64))
-    place: Mapped[str] = mapped_column(String(200))
+    leads_to: Mapped[str] = mapped_column(String(200))
     at: Mapped[Seconds] = mapped_column(index=True)
 
 

@@ -21,6 +21,7 @@ from waypass_server.console.forms import Filled, FormRefused
 from waypass_server.console.rendering import rendering, show
 from waypass_server.console.sessions import SignedIn
 from waypass_server.console.words import Speech
+from waypass_server.issuing import ScopeNotOpen
 from waypass_server.models.network import Scope
 from waypass_server.models.people import Person
 from waypass_server.refusals import Problem
@@ -67,9 +68,11 @@ def make_paper_pass(request: Request, form: Posted, me: Desk, here: ServicesHere
             _register(session, me, here, NewPerson(reference=body.person), speech)
             try:
                 signed = make_paper(session, here, member=me.member, body=body)
+            except ScopeNotOpen:
+                closed = speech("This person cannot have a pass for one of these services.")
+                raise FormRefused({"scopes": closed}) from None
             except Problem as problem:
-                words = {"scopes": speech("This person cannot have a pass for one of these services.")}
-                raise forms.at_field(problem, words) from None
+                raise forms.at_field(problem, {"hint": speech("Use characters that can be seen.")}) from None
     except FormRefused as refused:
         return _refill(request, form, me, here, refused)
     paper = drawn(signed, here.settings.network)

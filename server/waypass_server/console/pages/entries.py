@@ -80,7 +80,7 @@ def show_new(request: Request, me: Proposer, here: ServicesHere, basis: int | No
 def propose(request: Request, form: Posted, me: Proposer, here: ServicesHere) -> Response:
     """Propose; whatever is wrong is said at its field."""
     speech = rendering(request).speech(request)
-    basis_id = forms.whole_number(form.text("basis"), "basis", speech)
+    basis_id = forms.record_id(form.text("basis"))
     with here.database.reading() as session:
         words = _field_words(_version(session, me, basis_id), speech)
     try:

@@ -64,8 +64,17 @@ const follow = (parts) => {
     const fresh = template.content.firstElementChild;
     localise(fresh);
     const old = document.getElementById(id);
+    for (const details of old?.querySelectorAll("details[data-touched]") ?? []) {
+      const again = fresh.querySelector(`#${CSS.escape(details.id)}`);
+      if (again !== null) [again.open, again.dataset.touched] = [details.open, "yes"];
+    }
     if (old !== null) old.replaceWith(fresh);
     else parts.insertBefore(fresh, [...parts.children].find((one) => one.dataset.name > fresh.dataset.name) ?? null);
+  });
+  // What somebody has opened or closed stays so when it is drawn anew.
+  parts.addEventListener("click", (event) => {
+    const details = event.target.closest("summary")?.parentElement;
+    if (details) details.dataset.touched = "yes";
   });
   addEventListener("pagehide", () => events.close());
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -32,7 +32,7 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("staff_id", ID, nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False),
-        sa.Column("place", sa.String(length=200), nullable=False),
+        sa.Column("leads_to", sa.String(length=200), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_console_submissions_staff_id_staff")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_console_submissions")),
