@@ -47,6 +47,11 @@ class ManyReaders:
             if name not in self.stuck:
                 self.say(name, self.rows)
 
+    def say_again(self) -> None:
+        """Each what it holds, as a reader does every 30 s."""
+        for name, rows in self.held.items():
+            self.say(name, rows)
+
     def follow_change(self) -> None:
         """Until a head with something new has come."""
         before = self.rows

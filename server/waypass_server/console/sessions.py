@@ -103,7 +103,9 @@ def find(services: Services, secret: str, *, seen: bool = True) -> SignedIn | No
     held, staff, authority = row
     if seen and held.seen_at <= now - _SEEN_EVERY:
         with services.database.changing() as session:
-            session.get_one(ConsoleSession, held.id).seen_at = now
+            again = session.get(ConsoleSession, held.id)
+            if again is not None:  # somebody may have signed out just now
+                again.seen_at = now
     return SignedIn(
         member=StaffMember.of(staff),
         name=staff.name,
