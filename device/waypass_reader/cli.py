@@ -7,11 +7,12 @@ import typer
 from waypass_reader.commands.check import check
 from waypass_reader.commands.decode import decode
 from waypass_reader.commands.run import run
+from waypass_reader.commands.station import station
 from waypass_reader.errors import ReaderError
 
 app = typer.Typer(
     name="waypass-reader",
-    help="The gate: camera, code, decision, turnstile.",
+    help="The gate: camera, code, decision, turnstile; and the box of a station's staff.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("check")(check)
 app.command("decode")(decode)
+app.command("station")(station)
 
 
 def main() -> None:

@@ -5,9 +5,12 @@
 2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it.
 3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
    100 ms, and every 30 s; never because somebody came or was let through by staff, since it may leave the station.
-   `live` says that, and goes nowhere without a connection. Counts wait for one, for a day.
+   `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state, so that
+   staff see it after a break too. Counts wait for a connection, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
+6. An error that nobody foresaw is logged by its kind and costs one message or one look. Were it to end the client's
+   thread, the reader would go on deciding, deaf, and call itself connected.
 """
 
 import socket
@@ -37,7 +40,7 @@ from waypass_protocol.topics import Topics
 from waypass_reader.clock import Clock
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
-from waypass_reader.log import Log
+from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.snapshots import SnapshotWanted
 
 STATE_GAP_NS = 100 * 10**6
@@ -104,6 +107,10 @@ class StatusLink:
         self._connected = False
         self._told_unreachable = False
         self._broken_lanes: set[str] = set()
+        self._unforeseen = ReportLimiter()
+        # What lanes that wait said last; its own lock, which nobody holds for long.
+        self._waiting: dict[str, LiveMessage] = {}
+        self._waiting_lock = threading.Lock()
         self._state_changed = False
         self._state_said_ns: int | None = None
         self._counts: deque[MinuteCounts | HourCounts] = deque(maxlen=COUNTS_WAITING)
@@ -144,6 +151,11 @@ class StatusLink:
             with self._lock:
                 self._broken_lanes ^= {message.lane}
                 self._state_changed = True
+        with self._waiting_lock:
+            if message.state is LaneState.WAIT:
+                self._waiting[message.lane] = message
+            else:
+                self._waiting.pop(message.lane, None)
         if self._connected:
             self._publish(message, "live", qos=0)
 
@@ -173,7 +185,7 @@ class StatusLink:
         client.reconnect_delay_set(min_delay=least, max_delay=most)  # type: ignore[arg-type]
         offline = encode_message(PresenceMessage(presence=Presence.OFFLINE))
         client.will_set(self._topics.reader(self._reader, "presence"), offline, qos=1, retain=True)
-        _secure(client, address)
+        secure(client, address)
         client.connect_async(address.host, address.port, keepalive=KEEPALIVE_SECONDS)
         return client
 
@@ -188,6 +200,10 @@ class StatusLink:
             self._wanted.forget_asked()
             self._connected = True
         self._log.info("connected", broker=self._place)
+        self._guard(self._greet)
+
+    def _greet(self) -> None:
+        """Rule 1."""
         self._publish(PresenceMessage(presence=Presence.ONLINE), "presence", retain=True)
         self._subscribe_all()
         self._say_counts()
@@ -207,7 +223,20 @@ class StatusLink:
             self._told_unreachable = True
             self._log.warning(event, broker=self._place, cause=cause)
 
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Rule 6."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - rule 6 says why
+            kind = type(error).__name__
+            if self._unforeseen.note(kind, now_ns=self._clock.monotonic_ns()):
+                self._log.warning("an unforeseen error in the link to the broker", kind=kind)
+
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._guard(lambda: self._take(message))
+
+    def _take(self, message: mqtt.MQTTMessage) -> None:
+        """Rule 2."""
         try:
             topic = self._topics.read_status(message.topic)
         except (Malformed, UnicodeDecodeError):
@@ -238,10 +267,13 @@ class StatusLink:
     def _do_chores(self) -> None:
         """The thread that looks after everything that is due by time."""
         while not self._ending.wait(CHORE_SECONDS):
-            self._update_snapshots()
-            self._say_state_if_due()
-            self._ask_again_after_clock_change()
-            self._inbox.retry_disk()
+            for chore in (
+                self._update_snapshots,
+                self._say_state_if_due,
+                self._ask_again_after_clock_change,
+                self._inbox.retry_disk,
+            ):
+                self._guard(chore)
 
     def _ask_again_after_clock_change(self) -> None:
         """Rule 5."""
@@ -270,6 +302,10 @@ class StatusLink:
             self._state_changed = False
             self._state_said_ns = self._clock.monotonic_ns()
             self._publish(self._state(), "state", retain=True)
+        # Under the lock, so that what a lane says next comes after.
+        with self._waiting_lock:
+            for message in self._waiting.values():
+                self._publish(message, "live", qos=0)
 
     def _say_counts(self) -> None:
         with self._lock:
@@ -282,7 +318,7 @@ class StatusLink:
         return self._client.publish(self._topics.reader(self._reader, leaf), encode_message(message), qos, retain)
 
 
-def _secure(client: mqtt.Client, address: BrokerAddress) -> None:
+def secure(client: mqtt.Client, address: BrokerAddress) -> None:
     """Password and TLS. Raises `ConfigurationError`."""
     if address.username is not None:
         client.username_pw_set(address.username, _read_password(address.password_file))

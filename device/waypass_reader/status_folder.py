@@ -4,11 +4,14 @@
 2. Then the heads, the highest sequence first, so that only that one counts: whatever is below it is ignored, and an
    older head can't renew a list that a newer one does not name. Among equal sequences the newest comes last and stays.
    A head that does not verify has no sequence to speak of; it comes at the end, to be refused.
-3. Nothing in a folder stops the run. What is refused or ignored is a `Complaint` with the file's name.
+3. Nothing in a folder stops the run, not even a pipe that nobody writes into. What is refused or ignored is a
+   `Complaint` with the file's name.
 
 A folder that is missing, empty or holds nothing genuine leaves the store as it was: the status is unknown.
 """
 
+import errno
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +90,9 @@ def _heads_in_order(paths: list[Path], trust: TrustSet, now: int) -> list[Path]:
 
 
 def _read(path: Path) -> bytes:
-    """A file's bytes, one more than any message may have at most."""
+    """A file's bytes, one more than any message may have at most. Raises `OSError`."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder says by itself that it is none
+        raise OSError(errno.EINVAL, "not a file")
     with path.open("rb") as file:
         return file.read(MAX_SNAPSHOT + 1)

@@ -16,7 +16,8 @@ The rules:
    swap in memory goes on.
 4. What the store does not need to rebuild its lists is removed.
 5. At start snapshots are restored first, then deltas in the order of their versions, then the head. A file that is
-   damaged is reported and set aside.
+   damaged is reported and set aside. One whose key is not trusted now stays where it is: it may be the clock that is
+   wrong, and then a later start can use it.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from waypass_protocol.assembly import Kind, StatusStore
+from waypass_protocol.assembly import Kind, Report, StatusStore
 from waypass_protocol.errors import Malformed
 from waypass_protocol.floors import Floors, read_floors
 from waypass_protocol.status import MAX_SNAPSHOT
@@ -116,12 +117,18 @@ class DiskKeeper:
         kept = self._kept.get(prefix, set())
         for name in sorted(kept - needed):
             self._waiting.pop(name, None)
-            try:
-                (self._messages / name).unlink(missing_ok=True)
-            except OSError as error:
-                self._note(f"an old message can't be removed ({error.strerror})")
+            if not self._remove(self._messages / name):
                 return
             kept.discard(name)
+
+    def _remove(self, path: Path) -> bool:
+        """Whether a file that nothing needs is gone; why it is not is health."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._note(f"an old message can't be removed ({error.strerror})")
+            return False
+        return True
 
     def restore(self, store: StatusStore, *, now: int) -> None:
         """Rule 5: hand the store what an earlier run kept."""
@@ -142,7 +149,9 @@ class DiskKeeper:
             self._log.warning("a kept message can't be read", file=path.name, cause=error.strerror)
             return
         receipt = store.restore(kind, data, now=now)
-        if (receipt.reports and not receipt.kept) or not data:
+        if Report.UNKNOWN_KEY in receipt.reports:
+            self._log.warning("a kept message is of no use now", file=path.name, why=receipt.detail)
+        elif (receipt.reports and not receipt.kept) or not data:
             self._set_aside(path, receipt.detail or "empty")
         elif match := _NAME.fullmatch(path.name):
             self._kept.setdefault(match[1], set()).add(path.name)
@@ -156,7 +165,7 @@ class DiskKeeper:
             elif path.name == _HEAD:
                 found.append((2, 0, path.name, path, Kind.HEAD))
             else:  # a temporary file of a run that was cut off
-                path.unlink(missing_ok=True)
+                self._remove(path)
         for _, _, _, path, kind in sorted(found, key=lambda each: each[:3]):
             yield path, kind
 

@@ -3,7 +3,8 @@
 A trust set (a JWK Set, RFC 7517, for exactly one network) is accepted whole or refused whole:
 
 1. it is a JSON object that names its network and holds a list of keys
-2. each key is a public Ed25519 key (`OKP`, `Ed25519`, 32 bytes) without a private part
+2. each key is a public Ed25519 key (`OKP`, `Ed25519`, 32 bytes) without a private part, spelled canonically and not of
+   small order: under one of those anybody can sign
 3. each `kid` is the first 8 bytes of the key's SHA-256 COSE Key Thumbprint (RFC 9679 §3), and none is there twice
 4. `waypass_uses` names known uses; `nbf < exp`, in whole seconds
 
@@ -33,6 +34,17 @@ from waypass_protocol.names import check_name
 
 COORDINATE_LENGTH = 32
 _ED25519_LENGTH = 32
+_ED25519_FIELD = 2**255 - 19
+# The y of the points whose order divides 8; the sign of x stands in the highest bit of the key.
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _ED25519_FIELD - 1,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    }
+)
 _P256 = ec.SECP256R1()
 _ES256 = ec.ECDSA(hashes.SHA256())
 
@@ -242,6 +254,7 @@ def _read_jwk(row: object, *, what: str) -> TrustedKey:
     if "d" in row:
         raise Malformed(f"{what}: holds a private part; a trust set holds public keys only")
     raw = _read_base64url(row.get("x"), length=_ED25519_LENGTH, what=f"{what}: x")
+    _check_point(raw, what=what)
     kid = _read_base64url(row.get("kid"), length=cose.KID_LENGTH, what=f"{what}: kid")
     if kid != key_id(raw):
         raise Malformed(f"{what}: expected kid {base64url(key_id(raw))} as computed from x, got {row['kid']}")
@@ -250,6 +263,15 @@ def _read_jwk(row: object, *, what: str) -> TrustedKey:
         raise Malformed(f"{what}: expected nbf before exp, got {nbf} and {exp}")
     public = ed25519.Ed25519PublicKey.from_public_bytes(raw)
     return TrustedKey(kid=kid, public=public, uses=_read_uses(row.get("waypass_uses"), what), nbf=nbf, exp=exp)
+
+
+def _check_point(raw: bytes, *, what: str) -> None:
+    """Rule 2's end. A point that is not on the curve is let through: no signature verifies with it."""
+    y = int.from_bytes(raw, "little") & ~(1 << 255)
+    if y >= _ED25519_FIELD:
+        raise Malformed(f"{what}: x: expected a point in its canonical spelling")
+    if y in _SMALL_ORDER:
+        raise Malformed(f"{what}: x: expected a point of large order; under this one anybody can sign")
 
 
 def _read_uses(value: object, what: str) -> frozenset[Use]:

@@ -5,6 +5,7 @@
 - SQLite runs with WAL, foreign keys on, full synchronisation (a committed change survives a power cut) and a busy
   timeout.
 - Objects stay readable after commit; nothing is loaded by itself once a session is closed.
+- What an error of the database says names no value: references, hashes and places in lists would end up in the log.
 """
 
 from collections.abc import Iterator
@@ -45,7 +46,7 @@ class Database:
 
 
 def _make_engine(url: str) -> Engine:
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -147,10 +147,18 @@ def take_effect(session: Session, entry: Entry, *, actor: Actor, now: int) -> No
     _log(session, entry, actor, "entry.in-effect", now)
 
 
-def reconfirm(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
-    """Its source was asked again and still stands by it. Raises `LifeError`."""
-    entry.state = life.after(Action.RECONFIRM, entry.life(), actor, now)
-    entry.confirmed_at = now
+def reconfirm(session: Session, entry: Entry, *, proposer: Proposer, now: int) -> Entry:
+    """Its source was asked again and still stands by it: not another authority, and not too late. Raises `LifeError`,
+    `Forbidden`, or `Conflict`.
+    """
+    actor = proposer.actor
+    life.check_actor(Action.RECONFIRM, actor)
+    bases.check_authority(entry.version.basis, proposer)
+    state = life.after(Action.RECONFIRM, entry.life(), actor, now)
+    confirm_by = entry.confirm_by()
+    if confirm_by is not None and confirm_by <= now:
+        raise Conflict("reconfirm: expected it within 90 days of the last time; the entry lapses")
+    entry.state, entry.confirmed_at = state, now
     _log(session, entry, actor, "entry.reconfirmed", now)
     reassess(session, entry.person_id, now)
     return entry

@@ -175,7 +175,10 @@ def read_keyring(folder: Path) -> Keyring:
 
 def write_key(folder: Path, key: IssuerKey, private: bytes) -> None:
     """Store a new key; the folder is made if need be. Raises `KeyringError`."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise KeyringError(f"keys: {folder} cannot be made: {error.strerror}") from None
     if any(folder.glob("*.json")) and (network := read_keyring(folder).network) != key.network:
         raise KeyringError(f"keys: {folder} holds the keys of network {network}, expected {key.network}")
     secret = ed25519.Ed25519PrivateKey.from_private_bytes(private)
@@ -202,11 +205,17 @@ def _write_metadata(folder: Path, key: IssuerKey) -> None:
 
 
 def _write(path: Path, data: bytes, *, flags: int) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
-    with os.fdopen(number, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    """Raises `KeyringError`, and `FileExistsError` where `flags` ask for a new file."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise KeyringError(f"keys: {path} cannot be written: {error.strerror}") from None
 
 
 def _read_key(path: Path) -> IssuerKey:

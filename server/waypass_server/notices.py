@@ -41,7 +41,7 @@ class NoticeSender(Protocol):
 class FileOutbox:
     """One JSON file a notice, named by its id and readable by its owner alone: it holds a person's reasons.
 
-    A file is there whole or not at all; a second sending replaces it.
+    A file is there whole or not at all, also after a power cut; a second sending replaces it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,9 +58,19 @@ class FileOutbox:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._folder / name)
+            _sync(self._folder)
         except OSError as error:
             raise NoticeNotSent(f"notices: {part.parent} cannot be written: {error.strerror}") from error
         return name
+
+
+def _sync(folder: Path) -> None:
+    """A delivery is recorded once this has returned: the file's name must be on the disk by then, too."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def _for_owner_alone(path: str, flags: int) -> int:

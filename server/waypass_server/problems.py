@@ -118,7 +118,9 @@ def _on_http(_request: Request, error: Exception) -> JSONResponse:
 
 def _on_collision(_request: Request, error: Exception) -> JSONResponse:
     """Two requests wrote the same at the same moment; the database let one of them through."""
-    _log.warning("a change was refused by the database: %s", error)
+    assert isinstance(error, IntegrityError)
+    # Not its own words: PostgreSQL's repeat the value that is there already.
+    _log.warning("a change was refused by the database: %s in %s", type(error.orig).__name__, error.statement)
     return answer(Conflict.status, Conflict.name, Conflict.title, "expected to be the only one; try again")
 
 

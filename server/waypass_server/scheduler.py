@@ -11,7 +11,8 @@ processes:
 A person whose entries cannot take a step is logged and left for the next tick; nobody else waits for that.
 
 `Scheduler` runs `tick` on a thread of its own, every second and at once when nudged. A tick that fails for want of the
-database is logged and tried again.
+database is logged and tried again. One that fails in a way that nobody foresaw ends the thread, and with it the server
+(`serving`): where nothing takes effect and nothing ends by itself, passes would say what is no longer so.
 """
 
 import logging
@@ -114,6 +115,15 @@ class Scheduler:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._thread.is_alive()
+
+    def join(self, *, timeout: float) -> None:
+        """Wait until the thread has ended, at most `timeout` seconds."""
+        self._thread.join(timeout)
 
     def nudge(self) -> None:
         """Something changed: look now."""

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -48,7 +49,7 @@ from waypass_server.signer_folder import read_signers
 GRACE = 5
 """Seconds that requests which run are given to finish."""
 PATIENCE = 3600
-"""Seconds between two looks at a publisher that goes on; one that ends is noticed at once."""
+"""Seconds between two looks at a part that goes on; one that ends is noticed at once."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -138,6 +139,14 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Part(Protocol):
+    """What runs beside the API on a thread of its own, until it is told to stop."""
+
+    @property
+    def running(self) -> bool: ...
+    def join(self, *, timeout: float) -> None: ...
+
+
 @dataclass(slots=True)
 class _Signals:
     """Keeps SIGTERM and SIGINT from ending the process before everything has stopped."""
@@ -168,22 +177,24 @@ def _run(services: Services, bus: MqttBus, listener: socket.socket) -> None:
         # A signal that came before uvicorn minds them is not lost.
         if signals.seen is None:
             server = _http_server(services, Vitals(publisher=publisher, bus=bus), watch)
-            threading.Thread(target=_stop_with, args=(publisher, server), name="watch", daemon=True).start()
+            for part in (publisher, scheduler):
+                threading.Thread(target=_stop_with, args=(part, server), name="watch", daemon=True).start()
             server.run(sockets=[listener])
     finally:
-        ended = not publisher.running
+        parts: dict[str, _Part] = {"publisher": publisher, "scheduler": scheduler}
+        ended = [name for name, part in parts.items() if not part.running]
         scheduler.stop()
         publisher.stop()
         bus.stop()
     if publisher.failure is not None:
         raise publisher.failure
     if ended:
-        raise ServerError("expected the publisher to run until the end, it failed; the log says how")
+        raise ServerError(f"expected the {' and the '.join(ended)} to run until the end, it failed; the log says how")
 
 
-def _stop_with(publisher: Publisher, server: uvicorn.Server) -> None:
-    while publisher.running and not server.should_exit:
-        publisher.join(timeout=PATIENCE)
+def _stop_with(part: _Part, server: uvicorn.Server) -> None:
+    while part.running and not server.should_exit:
+        part.join(timeout=PATIENCE)
     server.should_exit = True
 
 

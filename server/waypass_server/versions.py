@@ -11,8 +11,9 @@ What `Versions` promises:
 3. Two publishers never make versions at the same time: `load` writes this publisher's name beside the head's
    sequence, and each version and head is made only while it stands there. Whoever finds another name has been taken
    over (`TakenOver`) and stops for good. (Several server processes that share the work are not supported yet.)
-4. A snapshot is due after `SNAPSHOT_EVERY` versions, at half its life, or when another key signs. The deltas since
-   the stored snapshot and the newest 64 are kept.
+4. A snapshot is due after `SNAPSHOT_EVERY` versions, at two fifths of its life (so that it is signed anew before half
+   of it is over, also by a publisher that looks late), or when another key signs. The deltas since the stored snapshot
+   and the newest 64 are kept.
 5. Deltas, snapshots and heads say the time at which they were signed, and are signed by the key that is in force
    then. Without one nothing is made (`NoSigner`, before anything is changed).
 6. A delta in the ring whose key readers no longer accept (it ended, or was retired as no longer to be trusted) is
@@ -232,9 +233,9 @@ class Versions:
         """Rule 4."""
         held = self._find(name)
         stored = held.snapshot
-        half = stored.iat + (stored.exp - stored.iat) // 2
+        renewal = stored.iat + (stored.exp - stored.iat) * 2 // 5
         other_key = stored.kid != self._signer(now).kid
-        return held.version - stored.version >= SNAPSHOT_EVERY or now >= half or other_key
+        return held.version - stored.version >= SNAPSHOT_EVERY or now >= renewal or other_key
 
     def renew_snapshot(self, name: str, now: int) -> SignedSnapshot:
         """Sign and store a snapshot of a list as it is now, and drop the deltas that nobody needs any more."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -199,6 +200,19 @@ def test_forged_messages_are_named_and_change_nothing(check: Check, issuer: Issu
         assert f"check: {message}" in answer.messages
 
 
+@pytest.mark.parametrize("kind", ["snapshot", "delta", "head"])
+def test_what_is_no_file_is_named_and_not_waited_for(check: Check, issuer: Issuer, status: Path, kind: str) -> None:
+    """A pipe that nobody writes into would hold the gate's check up for ever."""
+    os.mkfifo(status / f"pipe.{kind}")
+    (status / f"zeros.{kind}").symlink_to("/dev/zero")
+    (status / f"nowhere.{kind}").symlink_to("nothing")
+    answer = check(issuer.paper(), issuer.paper(idx=7))
+    assert answer.reasons == ["green", "superseded"]
+    assert f"check: pipe.{kind}: can't be read (not a file)" in answer.messages
+    assert f"check: zeros.{kind}: can't be read (not a file)" in answer.messages
+    assert f"check: nowhere.{kind}: can't be read (No such file or directory)" in answer.messages
+
+
 def test_a_message_whose_signature_fails_is_named(check: Check, issuer: Issuer, status: Path) -> None:
     data = bytearray((status / "1.snapshot").read_bytes())
     data[-1] ^= 1
@@ -277,6 +291,15 @@ def test_bad_settings_end_with_a_message_and_exit_code_2(
     answer = check("x", **{setting: value})
     assert (answer.code, answer.lines) == (2, []), name
     assert message in answer.messages
+
+
+def test_a_standard_input_that_is_closed_is_bad_use(keys: Path, status: Path) -> None:
+    options = ["--keys", keys, "--status", status, "--scope", SCOPE, "--at", NOW, "--json"]
+    command = [sys.executable, "-c", "from waypass_reader.cli import main; main()", "check", *map(str, options)]
+    with Program(["/bin/sh", "-c", 'exec "$@" <&-', "sh", *command]) as program:
+        assert program.wait(timeout=60) == 2
+        (message,) = program.lines(Stream.STDERR)
+    assert message == ("waypass-reader: expected texts as arguments or on standard input, which is closed")
 
 
 def test_each_line_is_answered_as_it_comes_and_no_camera_library_is_loaded(

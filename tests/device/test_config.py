@@ -179,9 +179,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_every_key_is_explained() -> None:
-    from waypass_reader import config
+    from waypass_reader import config, tables
 
-    tables = (config.ReaderTable, config.BrokerTable, config.PagesTable, config.LaneTable, config.TurnstileTable)
-    for table in tables:
+    every = (config.ReaderTable, tables.BrokerTable, config.PagesTable, config.LaneTable, config.TurnstileTable)
+    for table in every:
         for name, field in table.model_fields.items():
             assert field.description, f"{table.__name__}.{name}"

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from tests.support.issuing import make_issuer, write_trust
 
 from waypass_protocol.policy import Policy
-from waypass_reader.config import BrokerTable, LaneTable, PagesTable, ReaderTable, TurnstileTable, load_config
+from waypass_reader.config import LaneTable, PagesTable, ReaderTable, TurnstileTable, load_config
+from waypass_reader.tables import BrokerTable
 
 SHIPPED = Path(__file__).resolve().parents[2] / "firmware-config" / "reader.toml"
 

@@ -188,6 +188,29 @@ def test_a_file_of_a_run_that_was_cut_off_is_removed(folder: Path, issuer: Issue
     assert messages(folder) == ["1.snapshot", "newest.head"]
 
 
+def test_a_folder_that_can_not_be_changed_keeps_no_reader_from_starting(folder: Path, issuer: Issuer) -> None:
+    """A card that became read-only. Where root may do anything, only the kernel's own files refuse."""
+    folder.mkdir()
+    (folder / "messages").symlink_to("/proc/sys/kernel/random")
+    run = start(folder, issuer)
+    assert run.inbox.disk_health.startswith("an old message can't be removed (")
+    assert "the state folder has trouble" in run.log.events
+
+
+@pytest.mark.parametrize("clock", ["too late", "too early"])
+def test_a_wrong_clock_at_start_loses_nothing_that_was_kept(
+    folder: Path, issuer: Issuer, issued: IssuedList, clock: str
+) -> None:
+    feed(start(folder, issuer), issuer, issued, 7)
+    kept = messages(folder)
+    wrong = start(folder, issuer, now=1 if clock == "too early" else 10 * NOW)
+    assert messages(folder) == kept
+    if clock == "too late":  # every key has ended by then
+        assert wrong.version() is None
+        assert set(wrong.log.events) == {"a kept message is of no use now"}
+    assert start(folder, issuer, now=NOW + HOUR).version() == 2
+
+
 def test_a_disk_that_can_not_be_written_keeps_no_withdrawal_out_of_memory(
     folder: Path, issuer: Issuer, issued: IssuedList
 ) -> None:

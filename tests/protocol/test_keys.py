@@ -1,11 +1,13 @@
 """Trust sets, accepted whole or refused whole; and what a key is trusted for, and when."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from tests.support.issuing import holder, signer
 
 from waypass_protocol import cose
@@ -110,6 +112,62 @@ def test_one_bad_key_refuses_the_whole_set(name: str, edit: Callable[[dict[str, 
     edit(whole)
     with pytest.raises(Malformed, match="^trust set: .*" + message):
         read_trust_set(json.dumps(whole))
+
+
+FIELD = 2**255 - 19
+
+
+def points_of_small_order() -> list[int]:
+    """Their y, by the curve's own equation: y = 0, 1, -1, and those of order 8, where d y^4 + 2 y^2 = 1."""
+    d = -121665 * pow(121666, -1, FIELD) % FIELD
+    root = pow(1 + d, (FIELD + 3) // 8, FIELD)
+    if root * root % FIELD != (1 + d) % FIELD:
+        root = root * pow(2, (FIELD - 1) // 4, FIELD) % FIELD
+    found = {0, 1, FIELD - 1}
+    for sign in (root, -root):
+        square = (sign - 1) * pow(d, -1, FIELD) % FIELD
+        y = pow(square, (FIELD + 3) // 8, FIELD)
+        y = y if y * y % FIELD == square else y * pow(2, (FIELD - 1) // 4, FIELD) % FIELD
+        if y * y % FIELD == square:
+            found |= {y, FIELD - y}
+    return sorted(found)
+
+
+def forgeable(raw: bytes) -> bool:
+    """Whether a signature can be made for this key without its private half, of points of small order alone."""
+    key = ed25519.Ed25519PublicKey.from_public_bytes(raw)
+    for y in points_of_small_order():
+        for sign in (0, 1 << 255):
+            for number in range(8):
+                with contextlib.suppress(InvalidSignature):
+                    key.verify((y | sign).to_bytes(32, "little") + bytes(32), bytes([number]))
+                    return True
+    return False
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize("y", points_of_small_order(), ids=lambda y: f"{y:064x}"[:8])
+def test_a_key_under_which_anybody_can_sign_is_refused(y: int, sign: int) -> None:
+    raw = (y | sign << 255).to_bytes(32, "little")
+    assert forgeable(raw)
+    whole = document()
+    in_key(x=base64url(raw), kid=base64url(key_id(raw)))(whole)
+    with pytest.raises(Malformed, match="key 1: x: expected a point of large order; under this one anybody can sign"):
+        read_trust_set(json.dumps(whole))
+
+
+@pytest.mark.parametrize("over", range(19))
+def test_a_key_in_a_second_spelling_is_refused(over: int) -> None:
+    raw = (FIELD + over).to_bytes(32, "little")
+    whole = document()
+    in_key(x=base64url(raw), kid=base64url(key_id(raw)))(whole)
+    with pytest.raises(Malformed, match="key 1: x: expected a point in its canonical spelling"):
+        read_trust_set(json.dumps(whole))
+
+
+def test_there_are_eight_points_of_small_order() -> None:
+    assert len(points_of_small_order()) == 5, "x = 0 for two of them, both signs of x for the others"
+    assert not forgeable(signer(1).public.public_bytes_raw())
 
 
 @pytest.mark.parametrize(

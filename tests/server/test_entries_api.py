@@ -272,6 +272,23 @@ def test_not_reconfirmed_it_lapses(office: Office) -> None:
     assert office.aspects(person) == GREEN
 
 
+def test_another_authority_does_not_reconfirm(office: Office) -> None:
+    entry = office.entry_in_effect(office.person(), office.basis())
+    answer = office.call("proposer-2", "POST", f"/entries/{entry}/reconfirm")
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:waypass:problem:forbidden")
+
+
+def test_reconfirmed_too_late_it_lapses_although_the_scheduler_is_late(office: Office) -> None:
+    entry = office.entry_in_effect(office.person(), office.basis(longest=300 * DAY), ends_at=NOW + 300 * DAY)
+    confirm_by = office.do("reviewer", "GET", f"/entries/{entry}")["confirm_by"]
+    office.clock.advance(confirm_by - office.clock.now())
+    answer = office.call("proposer", "POST", f"/entries/{entry}/reconfirm")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:conflict")
+    assert answer.json()["detail"] == "reconfirm: expected it within 90 days of the last time; the entry lapses"
+    office.later()
+    assert office.entry_state(entry) == ("ended", "lapsed")
+
+
 def test_a_proposal_that_nobody_approves_runs_out(office: Office) -> None:
     entry = office.entry(office.person(), office.basis())
     office.later(20 * DAY)
@@ -335,6 +352,16 @@ def test_what_the_notice_says(office: Office) -> None:
     assert notice.content["objection_decided_within"] == DEADLINE
     (told,) = office.do(person, "GET", "/me/notices")
     assert (told["created_at"], told["delivered_at"], told["content"]) == (NOW, NOW + HOUR, notice.content)
+
+
+def test_an_entry_is_announced_when_it_can_be_objected_to(office: Office) -> None:
+    person = office.person()
+    entry = office.entry(person, office.basis())
+    office.do("approver", "POST", f"/entries/{entry}/approve")
+    assert office.do(person, "GET", "/me/notices") == []
+    office.later()
+    assert [notice["kind"] for notice in office.do(person, "GET", "/me/notices")] == ["entry"]
+    assert office.do(person, "POST", f"/me/entries/{entry}/objection", text="No.")["suspends"] is True
 
 
 def test_no_effect_without_delivery(office: Office) -> None:

@@ -166,6 +166,14 @@ def test_a_key_is_written_once_and_beside_its_own_network(tmp_path: Path) -> Non
         store(tmp_path, "b", network="tram")
 
 
+def test_a_folder_that_cannot_be_made_or_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(KeyringError, match="file/keys cannot be made: Not a directory"):
+        store(tmp_path / "file" / "keys", "a")
+    with pytest.raises(KeyringError, match=r"keys: /proc/[0-9a-f]+\.pem cannot be written: "):
+        store(Path("/proc"), "a")
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [

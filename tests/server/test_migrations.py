@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Index, Table, inspect
+from sqlalchemy import Index, Table, inspect, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -55,6 +55,21 @@ def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
     missing = Database(f"sqlite:///{tmp_path / 'no' / 'folder' / 'waypass.db'}")
     with pytest.raises(ConfigurationError, match="cannot be opened: unable to open database file"):
         migrations.check(missing.engine)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "waypass.db").write_text("name = 'metro'\n" * 100, encoding="utf-8")
+    other = Database(f"sqlite:///{tmp_path / 'waypass.db'}")
+    for use in (migrations.check, migrations.upgrade):
+        with pytest.raises(ConfigurationError, match="cannot be opened: file is not a database"):
+            use(other.engine)
+
+
+def test_a_database_that_is_somebody_elses(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE networks (id INTEGER)"))
+    with pytest.raises(ConfigurationError, match=r"cannot be changed: .*networks.* already exists"):
+        migrations.upgrade(database.engine)
 
 
 @pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)

@@ -231,6 +231,27 @@ def test_only_the_desk_makes_paper_passes(office: Office, who: str | None) -> No
     assert office.call(who, "POST", "/paper-passes", person="p-1", scopes=[RIDE]).status_code in (401, 403)
 
 
+def test_a_holder_makes_a_paper_pass_without_a_hint(office: Office) -> None:
+    person = office.person()
+    named = read_pass(office.do("desk", "POST", "/paper-passes", person=person, scopes=[RIDE], hint="A. Lind")["text"])
+    own = read_pass(office.do(person, "POST", "/me/paper-pass", scopes=[RIDE])["text"]).pass_
+    assert (own.hint, own.holder) == (None, None)
+    with office.services.database.reading() as session:
+        statuses = {row.idx: row.status for row in session.scalars(select(PassRow))}
+    assert statuses == {named.pass_.place.idx: 1, own.place.idx: 0}
+    log = [event for event in office.do("ops", "GET", "/events") if event["what"] == "paper-pass.issued"]
+    assert [event["actor"] for event in log] == ["staff", "holder"]
+
+
+def test_a_holder_cannot_choose_the_hint_or_another_person(office: Office) -> None:
+    person = office.person()
+    for more in ({"hint": "A. Lind"}, {"person": "p-2"}):
+        answer = office.call(person, "POST", "/me/paper-pass", scopes=[RIDE], **more)
+        assert answer.status_code == 422
+        assert next(iter(more)) in answer.json()["detail"]
+    assert count_passes(office) == 0
+
+
 @pytest.mark.parametrize(
     ("query", "accept", "media_type", "begins"),
     [

@@ -140,17 +140,19 @@ def test_a_value_that_the_database_cannot_hold(office: Office) -> None:
     assert office.send("GET", "/status-lists/a%00b").status_code in (404, 422)
 
 
-def test_two_at_the_same_moment(office: Office) -> None:
-    """What only the database can see: the second of two equal rows."""
+def test_two_at_the_same_moment(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """What only the database can see: the second of two equal rows. The log does not say whose they are."""
 
     @office.app.post("/twice")
     def twice() -> None:
         with office.services.change() as session:
             for _ in range(2):
-                session.add(Person(network_id=1, reference="p-1", created_at=NOW))
+                session.add(Person(network_id=1, reference="p-opaque", created_at=NOW))
 
     answer = office.send("POST", "/twice")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:conflict")
+    assert "a change was refused by the database" in caplog.text
+    assert "p-opaque" not in caplog.text
 
 
 class StoppedClock:

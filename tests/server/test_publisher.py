@@ -292,11 +292,12 @@ def test_a_broker_that_comes_back_empty_is_refilled_with_what_changed_meanwhile(
 
 def test_snapshots_are_signed_anew_before_half_their_life(house: House) -> None:
     house.quiet()
-    for _ in range(8):
-        house.turn(6 * 3600)
+    for _ in range(48):
+        house.turn(3600)
     house.quiet()
     snapshots = [read_snapshot(m.payload, TRUST, NOW) for m in house.seen if m.topic.endswith("/snapshot")]
-    assert [snapshot.iat - NOW for snapshot in snapshots] == [1, *(3 + hours * 3600 for hours in (12, 24, 36, 48))]
+    assert {snapshot.exp - snapshot.iat for snapshot in snapshots} == {24 * 3600}
+    assert [snapshot.iat - NOW for snapshot in snapshots] == [1, *(3 + hours * 3600 for hours in (10, 20, 30, 40))]
     assert {snapshot.version for snapshot in snapshots} == {1}
 
 

@@ -19,6 +19,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/me/entries/{entry_id}/objection"): "holder",
     ("POST", "/me/challenge"): "holder",
     ("POST", "/me/passes"): "holder",
+    ("POST", "/me/paper-pass"): "holder",
     ("POST", "/paper-passes"): "desk",
     ("POST", "/paper-passes/drawing"): "desk",
     ("POST", "/people"): "desk",

@@ -191,6 +191,23 @@ def test_it_does_not_go_on_when_nothing_can_be_published(installation: Path) -> 
     assert "Traceback" not in errors
 
 
+def test_it_does_not_go_on_when_nothing_takes_its_course(installation: Path) -> None:
+    """Entries would not take effect, and nothing would end; here over a notice of a kind that there is not."""
+    damaged = installation / "unforeseen.db"
+    with sqlite3.connect(installation / "waypass.db") as source, sqlite3.connect(damaged) as copy:
+        source.backup(copy)
+        copy.execute("INSERT INTO people (network_id, reference, created_at) VALUES (1, 'p-1', 1)")
+        copy.execute("INSERT INTO notices (person_id, kind, content, created_at) VALUES (1, 'rumour', '{}', 1)")
+    config = installation / "unforeseen.toml"
+    text = (installation / "server.toml").read_text(encoding="utf-8")
+    config.write_text(f'{text}database_url = "sqlite:///unforeseen.db"\n', encoding="utf-8")
+    with running(config) as (process, _):
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    last = "waypass-server: expected the scheduler to run until the end, it failed; the log says how"
+    assert errors.splitlines()[-1] == last
+
+
 def test_what_the_network_command_says(installation: Path, tmp_path: Path) -> None:
     config = str(installation / "server.toml")
     again = run("network", "apply", "--config", config, str(installation / "network.toml"), "--json")

@@ -73,6 +73,19 @@ def open_browser(playwright: Playwright) -> Iterator[Browser]:
         browser.close()
 
 
+def axe_violations(page: Page) -> list[str]:
+    """What axe-core finds on a page, one line each."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there; scripts/build-wallet fetches it")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {' '.join(node['target'])}: {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
 @dataclass(kw_only=True)
 class Town:
     """Server, broker and a gate; who works there; and what a reader would know."""
@@ -226,15 +239,7 @@ class WalletPage:
 
     def violations(self) -> list[str]:
         """What axe-core finds, one line each."""
-        if not AXE.is_file():
-            pytest.skip("axe-core is not there; scripts/build-wallet fetches it")
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        return [
-            f"{rule['id']}: {' '.join(node['target'])}: {node['failureSummary']}"
-            for rule in found["violations"]
-            for node in rule["nodes"]
-        ]
+        return axe_violations(self.page)
 
 
 _RENEW = """

@@ -294,6 +294,19 @@ def test_another_service_has_its_own_passes(rider: WalletPage, town: Town) -> No
     assert judged(town, hospital) == ("assist", "scope-missing")
 
 
+def test_a_page_to_print(rider: WalletPage) -> None:
+    page = rider.page
+    page.get_by_text("Make a paper pass for this service").click()
+    page.get_by_role("button", name="Make the page").click()
+    link = page.get_by_role("link", name="Save the page to print (PDF)")
+    link.wait_for()
+    assert focused(page) == "Save the page to print (PDF)"
+    with page.expect_download() as saving:
+        page.keyboard.press("Enter")
+    assert saving.value.suggested_filename == "waypass.pdf"
+    assert Path(saving.value.path()).read_bytes().startswith(b"%PDF-")
+
+
 # Enrolling and leaving
 
 

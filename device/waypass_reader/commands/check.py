@@ -26,6 +26,7 @@ from waypass_protocol.passes import MAX_TEXT
 from waypass_protocol.policy import Policy
 from waypass_protocol.reasons import Decision, Outcome
 from waypass_protocol.reentry import NoReentry
+from waypass_reader.errors import ConfigurationError
 from waypass_reader.settings_files import load_policy, load_trust_set
 from waypass_reader.status_folder import load_folder
 from waypass_reader.words import SIGNS, instruction
@@ -53,13 +54,19 @@ def check(
     store = _load_status(gate, status, at)
     clock_trusted = store.clock_trusted(at, synchronised=True) and not clock_untrusted
     all_open = True
-    for text in texts or read_lines(sys.stdin.buffer):
+    for text in texts or read_lines(_standard_input()):
         started = time.perf_counter_ns()
         decision = decide(text, now=at, clock_trusted=clock_trusted, gate=gate, lists=store.view, reentry=NoReentry())
         spent_ns = time.perf_counter_ns() - started
         all_open = all_open and decision.outcome is Outcome.OPEN
         _answer(_as_json(decision, spent_ns) if as_json else _as_words(decision))
     raise typer.Exit(0 if all_open else 1)
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:  # Python's word for a standard input that was closed
+        raise ConfigurationError("expected texts as arguments or on standard input, which is closed")
+    return sys.stdin.buffer
 
 
 def read_lines(stream: BinaryIO) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Screens:
         self._language = language
         self._display = (HERE / "display.html").read_text(encoding="utf-8")
         self._index = (HERE / "index.html").read_text(encoding="utf-8")
-        self._signs = {face: Html((HERE / "signs" / f"{face}.svg").read_text(encoding="utf-8")) for face in FACES}
+        self._signs = {face: _read_sign(face) for face in FACES}
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -134,6 +134,10 @@ class Screens:
         except ValueError:
             raise Problem(HTTPStatus.BAD_REQUEST, f"expected lang among {', '.join(Language)}") from None
         return large, Language.ENGLISH if large is Language.CHINESE else Language.CHINESE
+
+
+def _read_sign(face: str) -> Html:
+    return Html((HERE / "signs" / f"{face}.svg").read_text(encoding="utf-8").strip())
 
 
 def _clauses(text: str) -> Html:

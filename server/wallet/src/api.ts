@@ -89,23 +89,32 @@ export class NoNetwork extends Error {}
 const PATIENCE = 15_000;
 const PREFIX = "urn:waypass:problem:";
 
-async function call<T>(method: "GET" | "POST", path: string, token: string | null, body?: unknown): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
+async function ask(method: "GET" | "POST", path: string, token: string | null, kind: string, body?: unknown) {
+  const headers: Record<string, string> = { Accept: kind };
   if (token !== null) headers["Authorization"] = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const request: RequestInit = { method, headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) };
   if (body !== undefined) request.body = JSON.stringify(body);
-  let response: Response;
-  let answer: unknown;
+  let problem: { type?: string; detail?: string };
+  let status: number;
   try {
-    response = await fetch(`/api/v1${path}`, request);
-    answer = await response.json();
+    const response = await fetch(`/api/v1${path}`, request);
+    if (response.ok) return await response.blob();
+    ({ status } = response);
+    problem = await response.json();
   } catch {
     throw new NoNetwork(`${method} ${path}`);
   }
-  if (response.ok) return answer as T;
-  const problem = answer as { type?: string; detail?: string };
-  throw new Refused(response.status, (problem.type ?? "").replace(PREFIX, ""), problem.detail ?? "");
+  throw new Refused(status, (problem.type ?? "").replace(PREFIX, ""), problem.detail ?? "");
+}
+
+async function call<T>(method: "GET" | "POST", path: string, token: string | null, body?: unknown): Promise<T> {
+  const answer = await ask(method, path, token, "application/json", body);
+  try {
+    return JSON.parse(await answer.text()) as T;
+  } catch {
+    throw new NoNetwork(`${method} ${path}`);
+  }
 }
 
 export const enrol = (code: string) => call<{ token: string; network: string }>("POST", "/enrol", null, { code });
@@ -127,3 +136,7 @@ export const objectTo = (token: string, entry: number, text: string) =>
   call<Objection>("POST", `/me/entries/${entry}/objection`, token, { text });
 
 export const handIn = (token: string, text: string) => call<unknown>("POST", "/me/evidence", token, { text });
+
+/** A page to print (PDF); the holder's earlier paper pass is no longer valid. */
+export const makePaper = (token: string, scope: number) =>
+  ask("POST", "/me/paper-pass", token, "application/pdf", { scopes: [scope] });

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 
 import * as api from "./api";
 import { Enrol } from "./enrol";
+import { Paper } from "./paper";
 import { SpeechContext, useSpeech } from "./parts";
 import { Banner, PassCode } from "./pass";
 import type { Identity, Known } from "./store";
@@ -149,6 +150,9 @@ function Holder({ wallet, identity, known, fresh, heard, forget }: Held) {
       <Announced entries={entries} scopes={scopes} sending={sending} />
       <NotGranted names={scopes.filter((one) => one.aspect === null).map((one) => one.name)} />
       <Notices notices={known.notices} />
+      {scope !== undefined && (
+        <Paper key={scope.number} scope={scope} make={(number) => api.makePaper(identity.token, number)} />
+      )}
       <Removal remove={() => forget(false)} />
     </>
   );

@@ -113,10 +113,10 @@ def lift_entry(entry_id: IdInPath, member: Reviewer, here: ServicesHere) -> Entr
 
 @router.post("/{entry_id}/reconfirm", summary="Record that the source still stands by it")
 def reconfirm_entry(entry_id: IdInPath, member: ProposingStaff, here: ServicesHere) -> EntryForStaff:
-    """Every 90 days, or the entry lapses."""
+    """Every 90 days, or the entry lapses. By the basis's authority, or the network's own staff."""
     with here.change() as session:
         entry = entries.find_entry(session, member.network_id, entry_id)
-        return EntryForStaff.of(entries.reconfirm(session, entry, actor=member.actor(), now=here.now()))
+        return EntryForStaff.of(entries.reconfirm(session, entry, proposer=proposer_of(member), now=here.now()))
 
 
 @router.post("/{entry_id}/case", summary="Record what became of the source case")

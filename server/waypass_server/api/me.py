@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from waypass_server import facts, objections
 from waypass_server.api.access import HolderHere, ServicesHere
@@ -82,9 +82,11 @@ def read_me(holder: HolderHere, here: ServicesHere) -> MeOut:
 
 @router.get("/notices", summary="What I was told")
 def read_notices(holder: HolderHere, here: ServicesHere) -> list[NoticeOut]:
-    """Oldest first."""
+    """Oldest first. An announced entry is here from its recorded delivery on, when it can be objected to."""
+    announced = or_(Notice.kind != NoticeKind.ENTRY, Notice.delivered_at.is_not(None))
+    query = select(Notice).where(Notice.person_id == holder.person_id, announced).order_by(Notice.id)
     with here.database.reading() as session:
-        notices = session.scalars(select(Notice).where(Notice.person_id == holder.person_id).order_by(Notice.id))
+        notices = session.scalars(query)
         return [
             NoticeOut(
                 id=notice.id,

@@ -15,7 +15,7 @@ from waypass_protocol.errors import Malformed, NotWaypass
 from waypass_protocol.keys import base64url
 from waypass_protocol.passes import MAX_TEXT, decode_base45, parse_pass, pass_text
 from waypass_server import events, settings
-from waypass_server.api.access import Desk, HolderHere, ServicesHere, StaffMember
+from waypass_server.api.access import Desk, HolderHere, ServicesHere
 from waypass_server.api.forms import Input, Line, Output, Reference, ScopeNumber
 from waypass_server.issuing import (
     BATCH,
@@ -28,6 +28,8 @@ from waypass_server.issuing import (
     make_nonce,
     use_nonce,
 )
+from waypass_server.life import Actor
+from waypass_server.models.people import Person
 from waypass_server.paper import Drawing, PaperPass
 from waypass_server.people import find_person
 from waypass_server.problems import RESPONSES
@@ -99,6 +101,12 @@ class PaperRequest(Input):
     hint: Annotated[str, Field(min_length=1, max_length=24)] | None = None
 
 
+class OwnPaperRequest(Input):
+    """A paper pass for oneself. It has no hint: what staff compare with a document is written by a desk that saw it."""
+
+    scopes: Scopes
+
+
 class PaperOut(Output):
     """The text of the code. `POST /paper-passes/drawing` makes a picture or a page of it."""
 
@@ -166,7 +174,29 @@ def make_paper_pass(
 ) -> Response:
     """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF."""
     with here.change() as session:
-        signed = make_paper(session, here, member=member, body=body)
+        person = find_person(session, member.network_id, body.person)
+        signed = make_paper(session, here, person, body.scopes, hint=body.hint, actor=member.actor())
+    return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
+
+
+@router.post(
+    "/me/paper-pass",
+    status_code=201,
+    summary="Make a paper pass for oneself; the earlier one is no longer valid",
+    response_model=None,
+    responses={201: {"model": PaperOut, "content": {form.value: {} for form in Drawing}}},
+)
+def make_own_paper_pass(
+    body: OwnPaperRequest,
+    holder: HolderHere,
+    here: ServicesHere,
+    format_: Annotated[Format | None, Query(alias="format")] = None,
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """For whoever travels without a telephone. A gate that compares papers with documents asks staff, as for any."""
+    with here.change() as session:
+        person = session.get_one(Person, holder.person_id)
+        signed = make_paper(session, here, person, body.scopes, hint=None, actor=holder.actor())
     return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
 
 
@@ -186,23 +216,6 @@ def draw_paper_pass(
     return _answer(read_paper(body.text), here.settings.network, format_, status=200)
 
 
-def make_paper(session: Session, here: Services, *, member: StaffMember, body: PaperRequest) -> bytes:
-    """Issue a paper pass, and log that it was. Raises what `issue_paper` does, and `NotFound`."""
-    person = find_person(session, member.network_id, body.person)
-    now = here.now()
-    signed = issue_paper(session, here, person.id, body.scopes, body.hint, now)
-    events.record(
-        session,
-        network_id=member.network_id,
-        at=now,
-        actor=member.actor(),
-        what="paper-pass.issued",
-        subject=("person", person.id),
-        count=1,
-    )
-    return signed
-
-
 def read_paper(text: str) -> bytes:
     """The signed bytes of a paper pass's text. Raises `RequestRefused`."""
     try:
@@ -219,6 +232,24 @@ def drawn(signed: bytes, network: str) -> PaperPass:
     """A paper pass with what stands beside its code."""
     pass_ = parse_pass(signed).pass_
     return PaperPass(signed=signed, network=network, iat=pass_.iat, exp=pass_.exp, hint=pass_.hint)
+
+
+def make_paper(
+    session: Session, here: Services, person: Person, scopes: list[int], *, hint: str | None, actor: Actor
+) -> bytes:
+    """Issue a paper pass, and log that it was. Raises what `issue_paper` does."""
+    now = here.now()
+    signed = issue_paper(session, here, person.id, scopes, hint, now)
+    events.record(
+        session,
+        network_id=person.network_id,
+        at=now,
+        actor=actor,
+        what="paper-pass.issued",
+        subject=("person", person.id),
+        count=1,
+    )
+    return signed
 
 
 def _answer(signed: bytes, network: str, chosen: Format, *, status: int) -> Response:

@@ -18,6 +18,7 @@ Exit code: 0 all verified, 1 at least one was not, 2 at least one line was bad i
 import base64
 import json
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from waypass_server.errors import ConfigurationError
 from waypass_server.evidence import Evidence, EvidenceError, authenticate, judge
 
 BAD_INPUT = "bad-input"
@@ -83,6 +85,8 @@ def check(
     2 when a line is not such an object.
     """
     answers = []
+    if sys.stdin is None:  # Python's word for a standard input that was closed
+        raise ConfigurationError("expected certificates on standard input, which is closed")
     for number, line in enumerate(typer.get_binary_stream("stdin"), start=1):
         given = answer(line)
         answers.append(given)

@@ -1,6 +1,7 @@
 """`waypass-server migrate`: bring the database to the form that this version works with.
 
-Prints the form before and after. Doing it again changes nothing. Exit code 2 when the database cannot be opened.
+Prints the form before and after. Doing it again changes nothing. Exit code 2 when the database cannot be opened or
+written.
 """
 
 import json
@@ -19,7 +20,6 @@ def migrate(config: ConfigFile, as_json: AsJson = False) -> None:
     os.umask(0o077)  # the database is for the server alone
     database = Database(settings_from(config).database_url)
     try:
-        migrations.current(database.engine)  # says so in one line when it cannot be opened
         before, after = migrations.upgrade(database.engine)
     finally:
         database.close()

@@ -11,18 +11,24 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from waypass_server.errors import ConfigurationError
 
 
 def upgrade(engine: Engine) -> tuple[str | None, str]:
-    """Bring the database to the newest form, in one transaction; the forms before and after."""
+    """Bring the database to the newest form, in one transaction; the forms before and after.
+
+    Raises `ConfigurationError` when it cannot be opened or written.
+    """
     config = _config()
-    with engine.begin() as connection:
-        before = MigrationContext.configure(connection).get_current_revision()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    before = current(engine)
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DatabaseError as error:
+        raise ConfigurationError(f"database: {engine.url!r} cannot be changed: {_in_a_line(error)}") from None
     return before, newest()
 
 
@@ -33,8 +39,8 @@ def current(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
-    except OperationalError as error:
-        raise ConfigurationError(f"database: {engine.url!r} cannot be opened: {error.orig}") from None
+    except DatabaseError as error:
+        raise ConfigurationError(f"database: {engine.url!r} cannot be opened: {_in_a_line(error)}") from None
 
 
 def newest() -> str:
@@ -53,6 +59,10 @@ def check(engine: Engine) -> None:
     raise ConfigurationError(
         f"database: expected form {expected}, {engine.url!r} {state}; run: waypass-server migrate --config FILE"
     )
+
+
+def _in_a_line(error: DatabaseError) -> str:
+    return " ".join(str(error.orig).split())
 
 
 def _config() -> Config:

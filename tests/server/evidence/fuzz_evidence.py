@@ -15,8 +15,8 @@ from waypass_server.evidence.signers import kid_of
 LAYERS = 6
 
 
-def fuzz_evidence(data: bytes) -> None:
-    """Runs `data` through verification at one layer; swallows `EvidenceError` and nothing else."""
+def fuzz_evidence(data: bytes) -> bool:
+    """Runs `data` through verification at one layer; swallows `EvidenceError` and nothing else. Whether it verified."""
     layer, rest = data[0] % LAYERS if data else 0, data[1:]
     signers = [good_signer()]
     if layer == 0:
@@ -36,7 +36,8 @@ def fuzz_evidence(data: bytes) -> None:
     try:
         verify(certificate, signers=SignerSet.of(signers), at=NOW)
     except EvidenceError:
-        return
+        return False
+    return True
 
 
 def seeds() -> list[bytes]:

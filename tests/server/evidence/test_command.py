@@ -2,6 +2,7 @@
 
 import base64
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from tests.server.evidence.forge import NOW, TEST_ENTRY, claims, good_signer, text
 from typer.testing import CliRunner, Result
 
-from waypass_server.commands.evidence import app
+from waypass_server.commands.evidence import app, check
+from waypass_server.errors import ConfigurationError
 
 
 def question(certificate: str, **changes: object) -> str:
@@ -41,6 +43,12 @@ def test_a_good_certificate() -> None:
 def test_nothing_to_check() -> None:
     result = run()
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_an_input_that_is_closed_is_bad_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ConfigurationError, match="expected certificates on standard input, which is closed"):
+        check(as_json=True)
 
 
 def test_one_that_does_not_hold_decides_the_exit_code() -> None:

@@ -65,9 +65,9 @@ def make_paper_pass(request: Request, form: Posted, me: Desk, here: ServicesHere
     try:
         body = forms.read(PaperRequest, values, speech)
         with here.change() as session:
-            _register(session, me, here, NewPerson(reference=body.person), speech)
+            person, _ = _register(session, me, here, NewPerson(reference=body.person), speech)
             try:
-                signed = make_paper(session, here, member=me.member, body=body)
+                signed = make_paper(session, here, person, body.scopes, hint=body.hint, actor=me.member.actor())
             except ScopeNotOpen:
                 closed = speech("This person cannot have a pass for one of these services.")
                 raise FormRefused({"scopes": closed}) from None
