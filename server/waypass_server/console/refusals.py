@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.types import HTTPExceptionHandler
 
@@ -39,6 +40,7 @@ def install(app: FastAPI) -> None:
         IntegrityError: _on_collision,
         DataError: _on_no_value,
         OperationalError: _on_no_database,
+        NoConnection: _on_no_database,
         NoSigner: _on_no_key,
         Exception: _on_bug,
     }
@@ -79,11 +81,16 @@ def _on_validation(request: Request, error: Exception) -> Response:
 
 def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return refused(request, error.status_code, _OF_STATUS.get(error.status_code, BadInput.name), str(error.detail))
+    name = _OF_STATUS.get(error.status_code, BadInput.name)
+    response = refused(request, error.status_code, name, str(error.detail))
+    response.headers.update(error.headers or {})  # 405 has to say what is allowed
+    return response
 
 
 def _on_collision(request: Request, error: Exception) -> Response:
-    _log.warning("a change was refused by the database: %s", error)
+    assert isinstance(error, IntegrityError)
+    # Not its own words: PostgreSQL's repeat the value that is there already.
+    _log.warning("a change was refused by the database: %s in %s", type(error.orig).__name__, error.statement)
     return refused(request, Conflict.status, Conflict.name, "expected to be the only one; try again")
 
 
@@ -93,8 +100,7 @@ def _on_no_value(request: Request, error: Exception) -> Response:
 
 
 def _on_no_database(request: Request, error: Exception) -> Response:
-    assert isinstance(error, OperationalError)
-    _log.error("the database cannot be used now: %s", error.orig)
+    _log.error("the database cannot be used now: %s", getattr(error, "orig", error))
     return refused(request, 503, "unavailable", "the database cannot be used now")
 
 
