@@ -22,6 +22,7 @@ from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import TrustSet, read_trust_set
 from waypass_simulator.errors import SimulatorError, UsageError
 from waypass_simulator.inspection import Context, Step, inspect, looks_like_text
+from waypass_simulator.processes import end_children
 
 app = typer.Typer(
     name="waypass",
@@ -86,10 +87,13 @@ def demo_command(
         raise UsageError("--report: expected with --headless, which has an end to report on")
     chosen = secrets.randbelow(2**32) if seed is None else seed
     console = Console(highlight=False)
-    if headless:
-        _play_story(console, folder, chosen, report)
-    else:
-        _live(console, folder, chosen, port)
+    try:
+        if headless:
+            _play_story(console, folder, chosen, report)
+        else:
+            _live(console, folder, chosen, port)
+    finally:
+        end_children()
 
 
 def _play_story(console: Console, folder: Path | None, seed: int, report: Path | None) -> None:
