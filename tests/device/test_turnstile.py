@@ -69,6 +69,15 @@ def test_an_opening_while_the_relay_is_pulled_lengthens_the_pulse() -> None:
     assert pulses(factory) == [False, True, False]
 
 
+def test_an_opening_after_somebody_passed_is_another_pulse_however_soon_it_comes() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=0.5), factory=factory)
+    for _ in range(2):
+        turnstile.open()
+        turnstile.idle()
+    wait_for(lambda: pulses(factory) == [False, True, False, True, False])
+
+
 def test_an_opening_after_a_pulse_is_another_one() -> None:
     factory = MockFactory()
     turnstile = GpioTurnstile(WIRING, factory=factory)
