@@ -85,6 +85,7 @@ class GpioTurnstile:
         self._sense: Any = None
         self._trouble = ""
         self._was_idle = True
+        self._in_gap = False
         devices: list[Any] = []
         try:
             for number in (wiring.relay, wiring.lamp_go, wiring.lamp_wait):
@@ -108,17 +109,16 @@ class GpioTurnstile:
         with self._lock:
             another = self._was_idle and self._pulse is not None and self._pulse.is_alive()
             self._was_idle = False
-            self._drive(self._relay.off if another else self._relay.on)
-            for timer in (self._pulse, self._look):
-                if timer is not None:
-                    timer.cancel()
-            self._look = None
-            if another:
-                self._pulse = gap = threading.Timer(CONTACT_SECONDS, lambda: self._pull_again(gap))
-                gap.daemon = True
-                gap.start()
-            else:
-                self._begin_pulse()
+            if not self._in_gap:  # it will be pulled in a moment
+                self._drive(self._relay.off if another else self._relay.on)
+                for timer in (self._pulse, self._look):
+                    if timer is not None:
+                        timer.cancel()
+                self._look = None
+                if another:
+                    self._begin_gap()
+                else:
+                    self._begin_pulse()
         self._drive(self._lamp_wait.off)
         self._drive(self._lamp_go.on)
 
@@ -146,6 +146,12 @@ class GpioTurnstile:
                 if device is not None:
                     device.close()
 
+    def _begin_gap(self) -> None:
+        self._in_gap = True
+        self._pulse = gap = threading.Timer(CONTACT_SECONDS, lambda: self._pull_again(gap))
+        gap.daemon = True
+        gap.start()
+
     def _begin_pulse(self) -> None:
         self._pulse = pulse = threading.Timer(self._pulse_seconds, lambda: self._let_go(pulse))
         pulse.daemon = True
@@ -155,6 +161,7 @@ class GpioTurnstile:
         """The contacts had their time to fall back. A failure here is found by the next `check`."""
         with self._lock:
             if gap is self._pulse:
+                self._in_gap = False
                 try:
                     self._relay.on()
                 except (gpiozero.GPIOZeroError, OSError):

@@ -78,6 +78,18 @@ def test_an_opening_after_somebody_passed_is_another_pulse_however_soon_it_comes
     wait_for(lambda: pulses(factory) == [False, True, False, True, False])
 
 
+def test_openings_one_after_the_other_do_not_keep_the_relay_from_being_pulled() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+
+    def open_again() -> bool:
+        turnstile.open()
+        turnstile.idle()
+        return sum(pulses(factory)) > 3
+
+    wait_for(open_again)
+
+
 def test_an_opening_after_a_pulse_is_another_one() -> None:
     factory = MockFactory()
     turnstile = GpioTurnstile(WIRING, factory=factory)
