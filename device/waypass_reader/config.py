@@ -129,7 +129,11 @@ class ReaderTable(StrictTable):
     clock: Literal["system", "assume-synchronised"] = Field(
         default="system", description="Who vouches for the clock: the system, or whoever wrote this file."
     )
-    language: Literal["en", "zh"] = Field(default="en", description="What the screen speaks.")
+    language: Literal["en", "zh", "ar"] = Field(default="en", description="What the screens speak, large.")
+    also: list[Literal["en", "zh", "ar"]] | None = Field(
+        default=None,
+        description="What the screens speak besides, smaller below it; absent, English, or Chinese below English.",
+    )
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
     lanes: list[LaneTable] = Field(alias="lane", min_length=1, description="The lanes, each a [[lane]] table.")
@@ -154,10 +158,23 @@ class ReaderTable(StrictTable):
             raise ValueError("each lane needs pins of its own")
         return self
 
+    @model_validator(mode="after")
+    def _check_languages(self) -> Self:
+        if self.also is not None and len({self.language, *self.also}) != 1 + len(self.also):
+            raise ValueError("also: expected languages that are not said yet")
+        return self
+
     @property
     def spoken(self) -> Language:
-        """What the screen speaks."""
+        """What the screens speak, large."""
         return Language(self.language)
+
+    @property
+    def spoken_also(self) -> tuple[Language, ...]:
+        """What they speak below it."""
+        if self.also is None:
+            return (Language.CHINESE if self.spoken is Language.ENGLISH else Language.ENGLISH,)
+        return tuple(map(Language, self.also))
 
 
 def load_config(path: Path) -> tuple[ReaderTable, TrustSet]:

@@ -19,7 +19,18 @@ from rich.panel import Panel
 from rich.text import Text
 
 from waypass_protocol.reasons import Outcome, Reason, Shown
-from waypass_reader.words import IDLE, OUT_OF_ORDER, SIGNS, STAFF, Language, instruction
+from waypass_reader.hints import Hint
+from waypass_reader.words import (
+    FREE_WAYS,
+    HINTS,
+    IDLE,
+    OUT_OF_ORDER,
+    SIGNS,
+    STAFF,
+    FreeWay,
+    Language,
+    instruction,
+)
 
 LINES_WAITING = 1000
 
@@ -53,6 +64,12 @@ class Display(Protocol):
     def let_through(self, lane: str) -> None:
         """Staff opened the lane: that is no decision, and looks like one that opens."""
 
+    def free(self, lane: str, why: FreeWay) -> None:
+        """The lane lets everybody through until something else is shown."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Somebody's code is seen and not read yet: what they can do. Shown in place of `idle`, until it is over."""
+
     def idle(self, lane: str) -> None:
         """Nobody is before the lane."""
 
@@ -70,6 +87,12 @@ class NoDisplay:
         """Nothing."""
 
     def let_through(self, lane: str) -> None:
+        """Nothing."""
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Nothing."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
         """Nothing."""
 
     def idle(self, lane: str) -> None:
@@ -97,6 +120,14 @@ class RecordingDisplay:
     def let_through(self, lane: str) -> None:
         """Remember it."""
         self.told.append(f"let-through {lane}")
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Remember it."""
+        self.told.append(f"free {lane} {why}")
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Remember it."""
+        self.told.append(f"hint {lane} {hint}")
 
     def idle(self, lane: str) -> None:
         """Remember it."""
@@ -167,6 +198,12 @@ class LinesDisplay:
     def let_through(self, lane: str) -> None:
         """Not a decision, so no line; the log says it."""
 
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Not a decision, so no line."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Not a decision, so no line."""
+
     def idle(self, lane: str) -> None:
         """Not a decision, so no line."""
 
@@ -199,6 +236,15 @@ class TerminalDisplay:
         sign = SIGNS[Shown.GREEN]
         words = sign.words.spoken(self._language)
         self._draw(lane, f"{sign.symbol}  {words}", _STYLES[Shown.GREEN], "")
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """The same, with words of its own."""
+        words = FREE_WAYS[why].spoken(self._language)
+        self._draw(lane, f"{SIGNS[Shown.GREEN].symbol}  {words}", _STYLES[Shown.GREEN], "")
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """What to do, in a panel like the one that asks for a code."""
+        self._draw(lane, HINTS[hint].spoken(self._language), "default", "")
 
     def idle(self, lane: str) -> None:
         """Who comes next is asked for a code."""
@@ -241,6 +287,16 @@ class SeveralDisplays:
         """On each."""
         for display in self._displays:
             display.let_through(lane)
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """On each."""
+        for display in self._displays:
+            display.free(lane, why)
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """On each."""
+        for display in self._displays:
+            display.hint(lane, hint)
 
     def idle(self, lane: str) -> None:
         """On each."""

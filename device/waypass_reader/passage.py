@@ -8,6 +8,7 @@ Two open it: the lane's own thread, by a decision, and staff by hand, from any t
    camera gone and its thread held up by a driver. Only a turnstile that fails and a lane that has ended are not opened.
 3. It closes `open_seconds` after it was last opened, by a timer: to idle, or to out of order if it is.
 4. A lane that is out of order says so once, and is tried again by its own thread (`mend`).
+5. A hint is for whoever stands before an idle lane: it changes its screen, and no barrier, lamp, counter or message.
 
 What is done takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
 """
@@ -20,6 +21,7 @@ from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.display import Display, Showing
 from waypass_reader.errors import ReaderError
+from waypass_reader.hints import Hint
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log
 from waypass_reader.turnstile import Turnstile, TurnstileError
@@ -56,6 +58,7 @@ class Passage:
         self._open_seconds = open_seconds
         self._changed = threading.Condition()
         self._opening = 0
+        self._hint: Hint | None = None
         self._closer: threading.Timer | None = None
         self._ended = False
 
@@ -113,6 +116,17 @@ class Passage:
             self._close_later()
         # Not which lane: a log keeps its lines with their times.
         self._log.info("staff opened a lane", reason=reason.value)
+
+    def hint(self, hint: Hint | None) -> None:
+        """Rule 5. None when there is no more to say."""
+        with self._changed:
+            if self.state is not LaneState.IDLE or not self.in_order or hint is self._hint:
+                return
+            self._hint = hint
+            if hint is None:
+                self._display.idle(self.lane)
+            else:
+                self._display.hint(self.lane, hint)
 
     def rest(self) -> None:
         """Nobody is there any more."""
@@ -215,6 +229,7 @@ class Passage:
 
     def _say(self, state: LaneState, decision: Decision | None = None) -> None:
         self.state = state
+        self._hint = None  # another face covers it
         self._outlet.say_live(
             LiveMessage(
                 lane=self.lane,

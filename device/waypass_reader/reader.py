@@ -22,13 +22,14 @@ from waypass_protocol.reentry import ReentryMemory
 from waypass_protocol.topics import Topics
 from waypass_reader.board import Board, BoardDisplay
 from waypass_reader.clock import Clock
+from waypass_reader.condition import judge_condition
 from waypass_reader.config import LaneTable, PagesTable, ReaderTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
 from waypass_reader.frames import open_source
 from waypass_reader.inbox import StatusInbox
-from waypass_reader.lane import Lane, LaneParts
+from waypass_reader.lane import WORKS, Lane, LaneParts
 from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
 from waypass_reader.pages.overrides import Overrides
@@ -112,9 +113,19 @@ class Reader:
             for lane in done:
                 lane.result()
             self._desk.forget()
+            self._tell_screens()
             finished = self._counts.take_finished(self._clock.now())
             if finished and self._link is not None:
                 self._link.say_counts(finished)
+
+    def _tell_screens(self) -> None:
+        """What the gate knows about itself, for the corner of each screen."""
+        rows, clock_trusted = self._inbox.rows(), self._desk.clock_trusted()
+        for lane in self._lanes:
+            condition = judge_condition(
+                rows, policy=self._table.policy, clock_trusted=clock_trusted, camera_well=lane.camera == WORKS
+            )
+            self._board.know(lane.name, condition)
 
     def state(self) -> StateMessage:
         """What the reader says of itself now."""
@@ -164,7 +175,12 @@ class Reader:
         if table.station_key_file is not None:
             guard = KeyGuard(read_key(table.station_key_file), monotonic_ns=self._clock.monotonic_ns)
         screens = Screens(
-            self._board, reader=self._table.reader, station=self._table.station, language=self._table.spoken
+            self._board,
+            reader=self._table.reader,
+            station=self._table.station,
+            language=self._table.spoken,
+            also=self._table.spoken_also,
+            staff=False,
         )
         overrides = Overrides({lane.name: lane for lane in self._lanes}, guard=guard)
         routes = Routes([*screens.routes(), *overrides.routes()])

@@ -44,14 +44,13 @@ from waypass_reader.web import (
     no_content,
     page,
 )
-from waypass_reader.words import Language
+from waypass_reader.words import LANGUAGE_NAMES, Language
 
 HERE = Path(__file__).resolve().parent
 COOKIE = "waypass-station"
 PAGE_HEADER = "Waypass-Page"
 EVERY_SECONDS = 1.0
 LONGEST_NAME = 64
-LANGUAGE_NAMES: Mapping[Language, str] = {Language.ENGLISH: "English", Language.CHINESE: "中文"}
 _STATUS: Mapping[Opened, HTTPStatus] = {
     Opened.UNREACHABLE: HTTPStatus.BAD_GATEWAY,
     Opened.UNCERTAIN: HTTPStatus.GATEWAY_TIMEOUT,
