@@ -35,6 +35,8 @@ from waypass_protocol.policy import Policy, policy_from_mapping
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.frames import SourceConfig, read_source_config
 from waypass_reader.settings_files import load_policy, load_trust_set
+from waypass_reader.sounder import Kind
+from waypass_reader.speech import EspeakVoice, RecordedVoice, Voice
 from waypass_reader.tables import BrokerTable, Name, PathBeside, StrictTable, folder_of, read_table
 from waypass_reader.turnstile import Pins, Wiring
 from waypass_reader.words import Language
@@ -78,6 +80,49 @@ class TurnstileTable(StrictTable):
         )
 
 
+class SounderTable(StrictTable):
+    """A lane's tone: *go* or *please wait for staff*. Without this table, none."""
+
+    kind: Literal["tonal", "buzzer"] = Field(
+        description="`tonal` for a passive buzzer, on a pin with PWM; `buzzer` for an active one."
+    )
+    pin: Pin = Field(default=12, description="Its output, among the pins of the lane's turnstile.")
+
+    @property
+    def sounds_as(self) -> Kind:
+        """What is on the pin."""
+        return Kind(self.kind)
+
+
+class SpeechTable(StrictTable):
+    """What a lane says aloud: go, please wait, what to do, out of order. Without this table, nothing."""
+
+    kind: Literal["espeak-ng", "recorded"] = Field(description="A synthetic voice, or WAV files played by aplay.")
+    languages: list[Literal["en", "zh", "ar"]] | None = Field(
+        default=None, min_length=1, description="What is spoken, one after the other; absent, what the screens speak."
+    )
+    words_a_minute: int = Field(default=150, ge=80, le=400, description="Of espeak-ng: how fast it speaks.")
+    folder: PathBeside | None = Field(
+        default=None, description="Of recorded words: the folder with go.en.wav and the others."
+    )
+    device: str = Field(default="", description="Of recorded words: ALSA's name of the output; empty, its default.")
+
+    @model_validator(mode="after")
+    def _check_belonging(self) -> Self:
+        recorded = self.kind == "recorded"
+        if recorded is not (self.folder is not None):
+            raise ValueError(f"{self.kind} {'needs' if recorded else 'takes no'} folder")
+        if self.device and not recorded:
+            raise ValueError("device is for recorded words")
+        return self
+
+    def voice(self) -> Voice:
+        """The table as the speaker takes it."""
+        if self.folder is None:
+            return EspeakVoice(words_a_minute=self.words_a_minute)
+        return RecordedVoice(folder=self.folder, device=self.device)
+
+
 class LaneTable(StrictTable):
     """One lane: a camera, a barrier, a screen."""
 
@@ -88,6 +133,20 @@ class LaneTable(StrictTable):
         default="terminal",
         description="A screen for people, a JSON line for each decision on standard output, or none.",
     )
+
+    sounder: SounderTable | None = Field(default=None, description="The tone.")
+    speech: SpeechTable | None = Field(default=None, description="What is said aloud.")
+
+    @model_validator(mode="after")
+    def _check_sounder(self) -> Self:
+        if self.sounder is not None and self.sounder.pin in self.turnstile.numbers:
+            raise ValueError("sounder: needs a pin of its own")
+        return self
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All pins of the lane."""
+        return (*self.turnstile.numbers, *(() if self.sounder is None else (self.sounder.pin,)))
 
     @field_validator("source", mode="before")
     @classmethod
@@ -153,7 +212,7 @@ class ReaderTable(StrictTable):
         names = [lane.name for lane in self.lanes]
         if len(set(names)) != len(names):
             raise ValueError("each lane needs a name of its own")
-        numbers = [number for lane in self.lanes if lane.turnstile.pins == "gpio" for number in lane.turnstile.numbers]
+        numbers = [number for lane in self.lanes if lane.turnstile.pins == "gpio" for number in lane.numbers]
         if len(set(numbers)) != len(numbers):
             raise ValueError("each lane needs pins of its own")
         return self
@@ -175,6 +234,12 @@ class ReaderTable(StrictTable):
         if self.also is None:
             return (Language.CHINESE if self.spoken is Language.ENGLISH else Language.ENGLISH,)
         return tuple(map(Language, self.also))
+
+    def spoken_by(self, table: SpeechTable) -> tuple[Language, ...]:
+        """What a lane says aloud."""
+        if table.languages is None:
+            return (self.spoken, *self.spoken_also)
+        return tuple(map(Language, table.languages))
 
 
 def load_config(path: Path) -> tuple[ReaderTable, TrustSet]:

@@ -23,10 +23,11 @@ from waypass_protocol.topics import Topics
 from waypass_reader.board import Board, BoardDisplay
 from waypass_reader.clock import Clock
 from waypass_reader.condition import judge_condition
-from waypass_reader.config import LaneTable, PagesTable, ReaderTable
+from waypass_reader.config import LaneTable, PagesTable, ReaderTable, SpeechTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
+from waypass_reader.errors import MissingLibrary
 from waypass_reader.frames import open_source
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.lane import WORKS, Lane, LaneParts
@@ -34,6 +35,8 @@ from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
+from waypass_reader.sounder import GpioSounder, SoundingDisplay
+from waypass_reader.speech import ProgramSpeaker, RecordedVoice, SpokenDisplay, find_program
 from waypass_reader.store_files import DiskKeeper
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
 from waypass_reader.web import KeyGuard, Routes, WebServer, read_key
@@ -161,7 +164,7 @@ class Reader:
         parts = LaneParts(
             open_source=partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns),
             turnstile=GpioTurnstile(lane.turnstile.wiring(), factory=factories[lane.turnstile.kind]),
-            display=self._make_display(lane),
+            display=self._make_display(lane, factories[lane.turnstile.kind]),
             desk=self._desk,
             counts=self._counts,
             outlet=self._link or NoLink(),
@@ -186,11 +189,30 @@ class Reader:
         routes = Routes([*screens.routes(), *overrides.routes()])
         return WebServer(host=table.host, port=table.port, routes=routes, log=self._log)
 
-    def _make_display(self, lane: LaneTable) -> Display:
-        display = self._make_own_display(lane)
-        if self._table.pages is None:
-            return display
-        return SeveralDisplays(display, BoardDisplay(self._board, lane.name))
+    def _make_display(self, lane: LaneTable, factory: Any) -> Display:
+        """All that tells people something: the lane's own display, its page, its tone and its words."""
+        displays = [self._make_own_display(lane)]
+        if self._table.pages is not None:
+            displays.append(BoardDisplay(self._board, lane.name))
+        if lane.sounder is not None:
+            kind, pin = lane.sounder.sounds_as, lane.sounder.pin
+            displays.append(SoundingDisplay(GpioSounder(kind, pin, factory=factory, log=self._log, lane=lane.name)))
+        if lane.speech is not None:
+            displays.extend(self._make_speech(lane.name, lane.speech))
+        return displays[0] if len(displays) == 1 else SeveralDisplays(*displays)
+
+    def _make_speech(self, lane: str, table: SpeechTable) -> list[Display]:
+        """Nothing where the program is missing: a gate that does not speak opens all the same."""
+        languages = self._table.spoken_by(table)
+        voice = table.voice()
+        if isinstance(voice, RecordedVoice):
+            voice.check(languages)
+        try:
+            find_program(voice)
+        except MissingLibrary as error:
+            self._log.warning("the lane does not speak", lane=lane, cause=str(error))
+            return []
+        return [SpokenDisplay(ProgramSpeaker(voice, languages, clock=self._clock, log=self._log, lane=lane))]
 
     def _make_own_display(self, lane: LaneTable) -> Display:
         match lane.display:

@@ -92,8 +92,8 @@ HINTS: Mapping[Hint, Words] = {
 }
 
 FREE_WAYS: Mapping[FreeWay, Words] = {
-    FreeWay.EMERGENCY: Words("The way out is open; please walk calmly"),
-    FreeWay.CROWD: Words("Please go through; no code is needed now"),
+    FreeWay.EMERGENCY: Words("Exit open; walk calmly"),
+    FreeWay.CROWD: Words("Please go on; no code needed"),
 }
 
 IDLE = Words("Show your code")

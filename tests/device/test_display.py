@@ -19,7 +19,8 @@ from waypass_reader.display import (
     TerminalDisplay,
     Writer,
 )
-from waypass_reader.words import IDLE, OUT_OF_ORDER, SIGNS, Language, instruction
+from waypass_reader.hints import Hint
+from waypass_reader.words import FREE_WAYS, HINTS, IDLE, OUT_OF_ORDER, SIGNS, STAFF, FreeWay, Language, instruction
 
 
 def showing(reason: Reason) -> Showing:
@@ -61,6 +62,8 @@ def test_lines_are_decisions_only() -> None:
     def use(writer: Writer) -> None:
         display = LinesDisplay(writer)
         display.let_through("north")
+        display.hint("north", Hint.CLOSER)
+        display.free("north", FreeWay.CROWD)
         display.idle("north")
         display.out_of_order("north")
         display.close()
@@ -88,7 +91,7 @@ def test_the_screen_has_symbol_words_and_one_instruction(reason: Reason, languag
     assert f"{sign.symbol}  {sign.words.spoken(language)}" in text
     advice = instruction(reason)
     if advice is None:
-        assert ("Staff: " in text or "工作人员: " in text) is False
+        assert not any(f"{STAFF.spoken(each)}: " in text for each in Language)
     else:
         assert advice.spoken(language) in text
 
@@ -122,11 +125,15 @@ def test_an_idle_gate_invites_and_a_broken_one_says_so() -> None:
     def use(writer: Writer) -> None:
         display = TerminalDisplay(writer, language=Language.ENGLISH, colour=False)
         display.idle("north")
+        display.hint("north", Hint.BRIGHTER)
+        display.free("east", FreeWay.CROWD)
         display.out_of_order("south")
         display.close()
 
     text = written(use)
     assert IDLE.spoken(Language.ENGLISH) in text
+    assert HINTS[Hint.BRIGHTER].spoken(Language.ENGLISH) in text
+    assert FREE_WAYS[FreeWay.CROWD].spoken(Language.ENGLISH) in text
     assert OUT_OF_ORDER.spoken(Language.ENGLISH) in text
     assert "south" in text
 
@@ -149,8 +156,13 @@ def test_the_doubles_are_displays(make: Callable[[], Display]) -> None:
     display = make()
     display.show(showing(Reason.GREEN))
     display.let_through("north")
+    display.hint("north", Hint.TILT)
+    display.free("north", FreeWay.EMERGENCY)
     display.idle("north")
     display.out_of_order("north")
     display.close()
     if isinstance(display, RecordingDisplay):
-        assert display.told == ["green", "let-through north", "idle north", "out-of-order north", "close"]
+        assert display.told == [
+            *("green", "let-through north", "hint north tilt", "free north emergency", "idle north"),
+            *("out-of-order north", "close"),
+        ]

@@ -37,7 +37,7 @@ function showGate(gate, face) {
   if (corner.hidden) return;
   for (const part of corner.children) {
     const { well } = gate[part.dataset.part];
-    part.dataset.well = String(well === true);
+    part.dataset.is = well === true ? "well" : "wrong";
     part.querySelector("span").textContent = saidOf(part, gate[part.dataset.part]);
   }
 }
