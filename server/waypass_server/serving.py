@@ -5,7 +5,8 @@ In this order; what cannot be mended by waiting is one line on standard error an
 1. settings, issuer keys and signers are read
 2. the database is opened; it must be in the newest form, and the network must be defined
 3. the address is bound (a port in use is named), and printed: `server: listening on http://HOST:PORT`
-4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it
+4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it.
+   Publisher and scheduler have database connections of their own: requests that wait for one hold no withdrawal up
 5. HTTP is served until SIGTERM or SIGINT; then requests that run are finished, and everything stops in the reverse
    order. It also stops, with exit code 2, when the publisher has stopped for good: a server that issues passes and
    cannot withdraw them is worse than none
@@ -21,7 +22,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -59,8 +60,8 @@ def run(settings: Settings) -> None:
     try:
         migrations.check(services.database.engine)
         check_network(services)
-        with bound(settings.host, settings.port) as listener:
-            _run(services, bus, listener)
+        with bound(settings.host, settings.port) as listener, apart(services) as behind:
+            _run(services, behind, bus, listener)
     finally:
         services.database.close()
 
@@ -93,6 +94,16 @@ def make_services(settings: Settings) -> Services:
         indexes=random.SystemRandom(),
         notices=FileOutbox(settings.notices),
     )
+
+
+@contextmanager
+def apart(services: Services) -> Iterator[Services]:
+    """The same services with database connections that no request uses, until the end of the block."""
+    own = Database(services.settings.database_url)
+    try:
+        yield replace(services, database=own)
+    finally:
+        own.close()
 
 
 def bus_settings(settings: Settings) -> BusSettings:
@@ -156,11 +167,12 @@ class _Signals:
         self.seen = number
 
 
-def _run(services: Services, bus: MqttBus, listener: socket.socket) -> None:
+def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.socket) -> None:
+    """`services` for requests, `behind` for what runs beside them."""
     signals = _Signals()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signals)
-    publisher, scheduler = Publisher(services, bus), Scheduler(services)
+    publisher, scheduler = Publisher(behind, bus), Scheduler(behind)
     services.nudge.listen(publisher.nudge)
     services.nudge.listen(scheduler.nudge)
     host, port = listener.getsockname()[:2]

@@ -12,8 +12,8 @@ What `Versions` promises:
    sequence, and each version and head is made only while it stands there. Whoever finds another name has been taken
    over (`TakenOver`) and stops for good. (Several server processes that share the work are not supported yet.)
 4. A snapshot is due after `SNAPSHOT_EVERY` versions, at two fifths of its life (so that it is signed anew before half
-   of it is over, also by a publisher that looks late), or when another key signs. The deltas since the stored snapshot
-   and the newest 64 are kept.
+   of it is over, also by a publisher that looks late), when another key signs, or when it was signed by a clock that
+   ran ahead: no reader takes that one. The deltas since the stored snapshot and the newest 64 are kept.
 5. Deltas, snapshots and heads say the time at which they were signed, and are signed by the key that is in force
    then. Without one nothing is made (`NoSigner`, before anything is changed).
 6. A delta in the ring whose key readers no longer accept (it ended, or was retired as no longer to be trusted) is
@@ -234,7 +234,8 @@ class Versions:
         stored = held.snapshot
         renewal = stored.iat + (stored.exp - stored.iat) * 2 // 5
         other_key = stored.kid != self._signer(now).kid
-        return held.version - stored.version >= SNAPSHOT_EVERY or now >= renewal or other_key
+        of_now = stored.iat <= now < renewal
+        return held.version - stored.version >= SNAPSHOT_EVERY or other_key or not of_now
 
     def renew_snapshot(self, name: str, now: int) -> SignedSnapshot:
         """Sign and store a snapshot of a list as it is now, and drop the deltas that nobody needs any more."""

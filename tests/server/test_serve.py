@@ -12,11 +12,12 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from waypass_server import serving
@@ -153,6 +154,20 @@ def test_before_the_network_is_defined(installation: Path) -> None:
     assert run("migrate", "--config", str(config)).exit_code == 0
     with pytest.raises(ConfigurationError, match="network metro is not defined; run: waypass-server network apply"):
         serving.run(load_settings(config, {}))
+
+
+def test_requests_that_wait_for_the_database_hold_no_withdrawal_up(installation: Path) -> None:
+    """All connections of the API are out; publisher and scheduler have their own, and are still woken by it."""
+    services = serving.make_services(load_settings(installation / "server.toml", {}))
+    with ExitStack() as stack:
+        behind = stack.enter_context(serving.apart(services))
+        stack.callback(services.database.close)
+        for _ in range(15):
+            stack.enter_context(services.database.engine.connect())
+        assert services.database.engine.pool.status().startswith("Pool size: 5  Connections in pool: 0")
+        with behind.database.reading() as session:
+            assert session.scalar(text("SELECT count(*) FROM networks")) == 1
+        assert behind.nudge is services.nudge
 
 
 def test_it_does_not_go_on_when_nothing_can_be_published(installation: Path) -> None:
