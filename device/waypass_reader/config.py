@@ -18,6 +18,8 @@
     display = "terminal"
     source = { kind = "camera", device = "/dev/video0" }
     turnstile = { pins = "gpio", relay = 17, lamp_go = 27, lamp_wait = 22 }
+    sounder = { kind = "tonal", pin = 12 }
+    speech = { kind = "espeak-ng", languages = ["en"] }
 
 Every table is read strictly: an unknown key, a missing one, or a value of another type or range is a
 `ConfigurationError` that names the key; an unknown key's message also names the known ones. A path that is not absolute

@@ -35,6 +35,7 @@ from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
+from waypass_reader.pages.staff import StaffBulletin, staff_routes
 from waypass_reader.sounder import GpioSounder, SoundingDisplay
 from waypass_reader.speech import ProgramSpeaker, RecordedVoice, SpokenDisplay, find_program
 from waypass_reader.store_files import DiskKeeper
@@ -74,6 +75,8 @@ class Reader:
         self._writer = Writer(stdout)
         factories = {pins: make_pin_factory(pins) for pins in {lane.turnstile.kind for lane in table.lanes}}
         self._board = Board(lane.name for lane in table.lanes)
+        self._guard = self._make_guard()
+        self._staff = None if self._guard is None else self._make_staff_bulletin()
         self._lanes = [self._make_lane(lane, factories) for lane in table.lanes]
         self._pages = None if table.pages is None else self._make_pages(table.pages)
 
@@ -122,13 +125,15 @@ class Reader:
                 self._link.say_counts(finished)
 
     def _tell_screens(self) -> None:
-        """What the gate knows about itself, for the corner of each screen."""
+        """What the gate knows about itself, for the corner of each screen and for staff."""
         rows, clock_trusted = self._inbox.rows(), self._desk.clock_trusted()
         for lane in self._lanes:
             condition = judge_condition(
                 rows, policy=self._table.policy, clock_trusted=clock_trusted, camera_well=lane.camera == WORKS
             )
             self._board.know(lane.name, condition)
+        if self._staff is not None:
+            self._staff.say_state(self.state())
 
     def state(self) -> StateMessage:
         """What the reader says of itself now."""
@@ -167,27 +172,48 @@ class Reader:
             display=self._make_display(lane, factories[lane.turnstile.kind]),
             desk=self._desk,
             counts=self._counts,
-            outlet=self._link or NoLink(),
+            outlet=self._staff or self._link or NoLink(),
             clock=self._clock,
             log=self._log,
         )
         return Lane(lane.name, parts, open_seconds=lane.turnstile.open_seconds)
 
+    def _make_guard(self) -> KeyGuard | None:
+        if self._table.pages is None or self._table.pages.station_key_file is None:
+            return None
+        return KeyGuard(read_key(self._table.pages.station_key_file), monotonic_ns=self._clock.monotonic_ns)
+
+    def _make_staff_bulletin(self) -> StaffBulletin:
+        return StaffBulletin(
+            reader=self._table.reader,
+            station=self._table.station,
+            clock=self._clock,
+            onward=self._link or NoLink(),
+        )
+
     def _make_pages(self, table: PagesTable) -> WebServer:
-        guard = None
-        if table.station_key_file is not None:
-            guard = KeyGuard(read_key(table.station_key_file), monotonic_ns=self._clock.monotonic_ns)
         screens = Screens(
             self._board,
             reader=self._table.reader,
             station=self._table.station,
             language=self._table.spoken,
             also=self._table.spoken_also,
-            staff=False,
+            staff=self._staff is not None,
         )
-        overrides = Overrides({lane.name: lane for lane in self._lanes}, guard=guard)
-        routes = Routes([*screens.routes(), *overrides.routes()])
-        return WebServer(host=table.host, port=table.port, routes=routes, log=self._log)
+        lanes = {lane.name: lane for lane in self._lanes}
+        routes = [*screens.routes(), *Overrides(lanes, guard=self._guard).routes()]
+        if self._staff is not None and self._guard is not None:
+            routes += staff_routes(
+                self._staff,
+                reader=self._table.reader,
+                station=self._table.station,
+                language=self._table.spoken,
+                lanes=lanes,
+                guard=self._guard,
+                clock=self._clock,
+                log=self._log,
+            )
+        return WebServer(host=table.host, port=table.port, routes=Routes(routes), log=self._log)
 
     def _make_display(self, lane: LaneTable, factory: Any) -> Display:
         """All that tells people something: the lane's own display, its page, its tone and its words."""

@@ -93,7 +93,8 @@ class GpioSounder:
                 else gpiozero.Buzzer(pin, pin_factory=factory)
             )
         except (gpiozero.GPIOZeroError, OSError) as error:
-            raise SounderError(f"sounder: pin {pin} can't be used as {kind}: {error}") from error
+            cause = str(error) or type(error).__name__  # some of them say nothing
+            raise SounderError(f"sounder: pin {pin} can't be used as {kind}: {cause}") from error
         self._notes = MELODIES if kind is Kind.TONAL else RHYTHMS
         self._tonal = kind is Kind.TONAL
         self._log = log

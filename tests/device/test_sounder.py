@@ -26,7 +26,7 @@ from waypass_reader.words import FreeWay
 PIN = 12
 
 
-class PitchPin(MockPWMPin):
+class PitchPin(MockPWMPin):  # type: ignore[misc]  # gpiozero has no types
     """Remembers every pitch that it was given."""
 
     def __init__(self, factory: MockFactory, info: object) -> None:
@@ -160,7 +160,7 @@ def test_a_pin_that_somebody_else_has_is_said(factory: MockFactory) -> None:
 
 def test_a_pin_without_pwm_plays_no_melody() -> None:
     plain = MockFactory()
-    with pytest.raises(SounderError, match=r"pin 12 can't be used as tonal: PWM is not supported"):
+    with pytest.raises(SounderError, match=r"pin 12 can't be used as tonal: PinPWMUnsupported"):
         GpioSounder(Kind.TONAL, PIN, factory=plain, log=RecordingLog(), lane="north")
     plain.close()
 

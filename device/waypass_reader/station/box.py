@@ -15,7 +15,7 @@ from waypass_reader.station.gates import HttpGates
 from waypass_reader.station.listener import Bulletin, Listener
 from waypass_reader.station.pages import PageParts, StationPages
 from waypass_reader.station.sessions import Sessions
-from waypass_reader.web import KeyGuard, WebServer
+from waypass_reader.web import KeyGuard, Routes, WebServer
 
 
 class StationBox:
@@ -52,7 +52,9 @@ class StationBox:
                 log=log,
             )
         )
-        self._web = WebServer(host=table.host, port=table.port, routes=pages.routes(), log=log, what="station page")
+        self._web = WebServer(
+            host=table.host, port=table.port, routes=Routes(pages.routes()), log=log, what="station page"
+        )
 
     @property
     def address(self) -> str:
