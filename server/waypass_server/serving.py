@@ -7,9 +7,9 @@ In this order; what cannot be mended by waiting is one line on standard error an
 3. the address is bound (a port in use is named), and printed: `server: listening on http://HOST:PORT`
 4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it.
    Publisher and scheduler have database connections of their own: requests that wait for one hold no withdrawal up
-5. HTTP is served until SIGTERM or SIGINT; then requests that run are finished, and everything stops in the reverse
-   order. It also stops, with exit code 2, when the publisher has stopped for good: a server that issues passes and
-   cannot withdraw them is worse than none
+5. HTTP is served until SIGTERM or SIGINT; then pages that are live are told to end, requests that run are finished, and
+   everything stops in the reverse order. It also stops, with exit code 2, when the publisher has stopped for good: a
+   server that issues passes and cannot withdraw them is worse than none
 
 There is no access log: nothing here writes down who fetched what.
 """
@@ -36,6 +36,7 @@ from waypass_server.app import create_app
 from waypass_server.bus import BusSettings, MqttBus, Tls
 from waypass_server.database import Database
 from waypass_server.errors import ConfigurationError, ServerError
+from waypass_server.fleet_watch import FleetWatch
 from waypass_server.health import Vitals
 from waypass_server.key_folder import KeyFolder
 from waypass_server.models.network import Network
@@ -173,6 +174,9 @@ def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.so
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signals)
     publisher, scheduler = Publisher(behind, bus), Scheduler(behind)
+    watch = FleetWatch(services.settings.network, services.clock)
+    watch.attach(bus)
+    publisher.listen(watch.published)
     services.nudge.listen(publisher.nudge)
     services.nudge.listen(scheduler.nudge)
     host, port = listener.getsockname()[:2]
@@ -184,7 +188,7 @@ def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.so
     try:
         # A signal that came before uvicorn minds them is not lost.
         if signals.seen is None:
-            server = _http_server(services, Vitals(publisher=publisher, bus=bus))
+            server = _http_server(services, Vitals(publisher=publisher, bus=bus), watch)
             for part in (publisher, scheduler):
                 threading.Thread(target=_stop_with, args=(part, server), name="watch", daemon=True).start()
             server.run(sockets=[listener])
@@ -206,16 +210,29 @@ def _stop_with(part: _Part, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def _http_server(services: Services, vitals: Vitals) -> uvicorn.Server:
+class _HttpServer(uvicorn.Server):
+    """Tells pages that are live to end before it waits for its requests."""
+
+    def __init__(self, config: uvicorn.Config, watch: FleetWatch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        self._watch.close()
+        await super().shutdown(sockets)
+
+
+def _http_server(services: Services, vitals: Vitals, watch: FleetWatch) -> uvicorn.Server:
     settings = uvicorn.Config(
-        create_app(services, vitals=vitals),
+        create_app(services, vitals=vitals, fleet_watch=watch),
         access_log=False,
         log_config=None,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    return uvicorn.Server(settings)
+    return _HttpServer(settings, watch)
 
 
 def _password(settings: Settings) -> str | None:

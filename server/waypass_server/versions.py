@@ -98,10 +98,11 @@ class SignedSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """What one transaction made: at most one delta a list, and the head that names them."""
+    """What one transaction made: at most one delta a list, and the head that names them with its rows."""
 
     deltas: tuple[SignedDelta, ...]
     head: bytes
+    rows: tuple[HeadRow, ...]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -359,7 +360,7 @@ class Versions:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
         head = Head(network=self._network, iat=now, sequence=sequence, rows=tuple(rows.values()))
         deltas = tuple(each.to_publish() for each in upcoming)
-        return Made(deltas=deltas, head=sign_head(head, self._signer(now))), upcoming
+        return Made(deltas=deltas, head=sign_head(head, self._signer(now)), rows=head.rows), upcoming
 
     def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
         """The next version of a list, signed and stored in the connection's transaction."""
