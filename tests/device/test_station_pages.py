@@ -330,6 +330,7 @@ def test_the_page_is_told_at_once_and_in_words(box: Box, token: str) -> None:
             "doing": "Waits for staff",
             "time": "0:00",
             "said": "A paper pass; compare the name printed on it with an identity document, then open.",
+            "code": "",
             "people": "0 people a minute",
             "camera": {"text": "Camera works", "tone": "calm"},
             "can_open": True,

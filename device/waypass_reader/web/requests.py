@@ -36,7 +36,7 @@ class Target:
 
     path: tuple[str, ...]
     query: Mapping[str, str] = field(default_factory=dict)
-    folder: bool = True
+    folder: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
