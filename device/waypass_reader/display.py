@@ -10,7 +10,7 @@ A display never stops a lane: lines are written by a thread of their own, and wh
 import json
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
@@ -312,3 +312,56 @@ class SeveralDisplays:
         """On each."""
         for display in self._displays:
             display.close()
+
+
+class EmergencyFirst:
+    """A lane's displays, which show the way out for as long as the emergency release is pressed, whatever the lane does
+    meanwhile; afterwards what they would have shown last. Told by one thread at a time."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._pressed = False
+        self._last: Callable[[], None] | None = None
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """The emergency release was pressed, or is not any more."""
+        if pressed is self._pressed:
+            return
+        self._pressed = pressed
+        if pressed:
+            self._display.free(lane, FreeWay.EMERGENCY)
+        elif self._last is not None:
+            self._last()
+
+    def show(self, showing: Showing) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.show(showing))
+
+    def let_through(self, lane: str) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.let_through(lane))
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.free(lane, why))
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.hint(lane, hint))
+
+    def idle(self, lane: str) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.idle(lane))
+
+    def out_of_order(self, lane: str) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.out_of_order(lane))
+
+    def close(self) -> None:
+        """On each, whatever is pressed."""
+        self._display.close()
+
+    def _tell(self, telling: Callable[[], None]) -> None:
+        self._last = telling
+        if not self._pressed:
+            telling()

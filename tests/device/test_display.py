@@ -12,6 +12,7 @@ from waypass_protocol.reasons import DECISIONS, Reason, Shown
 from waypass_reader.display import (
     LINES_WAITING,
     Display,
+    EmergencyFirst,
     LinesDisplay,
     NoDisplay,
     RecordingDisplay,
@@ -166,3 +167,43 @@ def test_the_doubles_are_displays(make: Callable[[], Display]) -> None:
             *("green", "let-through north", "hint north tilt", "free north emergency", "idle north"),
             *("out-of-order north", "close"),
         ]
+
+
+TOLD: list[tuple[str, Callable[[Display], object]]] = [
+    ("yellow", lambda display: display.show(showing(Reason.YELLOW))),
+    ("let-through north", lambda display: display.let_through("north")),
+    ("free north crowd", lambda display: display.free("north", FreeWay.CROWD)),
+    ("hint north tilt", lambda display: display.hint("north", Hint.TILT)),
+    ("idle north", lambda display: display.idle("north")),
+    ("out-of-order north", lambda display: display.out_of_order("north")),
+]
+OUT = "free north emergency"
+
+
+@pytest.mark.parametrize(("said", "tell"), TOLD, ids=[said for said, _ in TOLD])
+def test_the_way_out_stays_on_the_screen_whatever_a_lane_does_meanwhile(
+    said: str, tell: Callable[[Display], object]
+) -> None:
+    recording = RecordingDisplay()
+    display = EmergencyFirst(recording)
+    display.idle("north")
+    display.release("north", True)
+    display.release("north", True)
+    display.let_through("north")
+    tell(display)
+    assert recording.told == ["idle north", OUT]
+    display.release("north", False)
+    display.release("north", False)
+    assert recording.told == ["idle north", OUT, said]
+    tell(display)
+    assert recording.told == ["idle north", OUT, said, said]
+
+
+def test_a_release_that_is_pressed_at_start_shows_the_way_out_alone() -> None:
+    recording = RecordingDisplay()
+    display = EmergencyFirst(recording)
+    display.release("north", True)
+    display.release("north", False)
+    display.release("north", True)
+    display.close()
+    assert recording.told == [OUT, OUT, "close"]
