@@ -146,6 +146,9 @@ class BoardDisplay:
         """Green, with words of its own."""
         self._board.put(self._lane, Screen(state=LaneState.OPEN, aspect=Shown.GREEN, free=why))
 
+    def release(self, lane: str, pressed: bool) -> None:
+        """Told as a free way."""
+
     def hint(self, lane: str, hint: Hint) -> None:  # noqa: ARG002 - the interface's shape
         """Nothing was decided: the lane is idle, and says what to do."""
         self._board.put(self._lane, Screen(state=LaneState.IDLE, hint=hint))

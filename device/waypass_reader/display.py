@@ -67,6 +67,9 @@ class Display(Protocol):
     def free(self, lane: str, why: FreeWay) -> None:
         """The lane lets everybody through until something else is shown."""
 
+    def release(self, lane: str, pressed: bool) -> None:
+        """The emergency release is pressed, or is not any more: `EmergencyFirst` makes of it what others show."""
+
     def hint(self, lane: str, hint: Hint) -> None:
         """Somebody's code is seen and not read yet: what they can do. Shown in place of `idle`, until it is over."""
 
@@ -90,6 +93,9 @@ class NoDisplay:
         """Nothing."""
 
     def free(self, lane: str, why: FreeWay) -> None:
+        """Nothing."""
+
+    def release(self, lane: str, pressed: bool) -> None:
         """Nothing."""
 
     def hint(self, lane: str, hint: Hint) -> None:
@@ -124,6 +130,10 @@ class RecordingDisplay:
     def free(self, lane: str, why: FreeWay) -> None:
         """Remember it."""
         self.told.append(f"free {lane} {why}")
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Remember it."""
+        self.told.append(f"release {lane} {'pressed' if pressed else 'over'}")
 
     def hint(self, lane: str, hint: Hint) -> None:
         """Remember it."""
@@ -201,6 +211,9 @@ class LinesDisplay:
     def free(self, lane: str, why: FreeWay) -> None:
         """Not a decision, so no line."""
 
+    def release(self, lane: str, pressed: bool) -> None:
+        """Not a decision, so no line."""
+
     def hint(self, lane: str, hint: Hint) -> None:
         """Not a decision, so no line."""
 
@@ -241,6 +254,9 @@ class TerminalDisplay:
         """The same, with words of its own."""
         words = FREE_WAYS[why].spoken(self._language)
         self._draw(lane, f"{SIGNS[Shown.GREEN].symbol}  {words}", _STYLES[Shown.GREEN], "")
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Told as a free way."""
 
     def hint(self, lane: str, hint: Hint) -> None:
         """What to do, in a panel like the one that asks for a code."""
@@ -293,6 +309,11 @@ class SeveralDisplays:
         for display in self._displays:
             display.free(lane, why)
 
+    def release(self, lane: str, pressed: bool) -> None:
+        """On each."""
+        for display in self._displays:
+            display.release(lane, pressed)
+
     def hint(self, lane: str, hint: Hint) -> None:
         """On each."""
         for display in self._displays:
@@ -315,8 +336,9 @@ class SeveralDisplays:
 
 
 class EmergencyFirst:
-    """A lane's displays, which show the way out for as long as the emergency release is pressed, whatever the lane does
-    meanwhile; afterwards what they would have shown last. Told by one thread at a time."""
+    """What people see and hear of a lane: the way out for as long as the emergency release is pressed, whatever the
+    lane does meanwhile; afterwards what was told last. Lines of decisions do not belong behind it: they would be kept
+    back, or come twice. Told by one thread at a time."""
 
     def __init__(self, display: Display) -> None:
         self._display = display

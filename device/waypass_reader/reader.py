@@ -26,7 +26,15 @@ from waypass_reader.condition import judge_condition
 from waypass_reader.config import LaneTable, PagesTable, ReaderTable, SpeechTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
-from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
+from waypass_reader.display import (
+    Display,
+    EmergencyFirst,
+    LinesDisplay,
+    NoDisplay,
+    SeveralDisplays,
+    TerminalDisplay,
+    Writer,
+)
 from waypass_reader.errors import MissingLibrary
 from waypass_reader.frames import open_source
 from waypass_reader.inbox import StatusInbox
@@ -216,16 +224,18 @@ class Reader:
         return WebServer(host=table.host, port=table.port, routes=Routes(routes), log=self._log)
 
     def _make_display(self, lane: LaneTable, factory: Any) -> Display:
-        """All that tells people something: the lane's own display, its page, its tone and its words."""
-        displays = [self._make_own_display(lane)]
+        """The lane's own display, its page, its tone and its words."""
+        own = self._make_own_display(lane)
+        told: list[Display] = [] if isinstance(own, LinesDisplay) else [own]
         if self._table.pages is not None:
-            displays.append(BoardDisplay(self._board, lane.name))
+            told.append(BoardDisplay(self._board, lane.name))
         if lane.sounder is not None:
             kind, pin = lane.sounder.sounds_as, lane.sounder.pin
-            displays.append(SoundingDisplay(GpioSounder(kind, pin, factory=factory, log=self._log, lane=lane.name)))
+            told.append(SoundingDisplay(GpioSounder(kind, pin, factory=factory, log=self._log, lane=lane.name)))
         if lane.speech is not None:
-            displays.extend(self._make_speech(lane.name, lane.speech))
-        return displays[0] if len(displays) == 1 else SeveralDisplays(*displays)
+            told.extend(self._make_speech(lane.name, lane.speech))
+        people = EmergencyFirst(SeveralDisplays(*told))
+        return SeveralDisplays(own, people) if isinstance(own, LinesDisplay) else people
 
     def _make_speech(self, lane: str, table: SpeechTable) -> list[Display]:
         """Nothing where the program is missing: a gate that does not speak opens all the same."""

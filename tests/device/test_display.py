@@ -16,6 +16,7 @@ from waypass_reader.display import (
     LinesDisplay,
     NoDisplay,
     RecordingDisplay,
+    SeveralDisplays,
     Showing,
     TerminalDisplay,
     Writer,
@@ -65,6 +66,7 @@ def test_lines_are_decisions_only() -> None:
         display.let_through("north")
         display.hint("north", Hint.CLOSER)
         display.free("north", FreeWay.CROWD)
+        display.release("north", True)
         display.idle("north")
         display.out_of_order("north")
         display.close()
@@ -159,12 +161,15 @@ def test_the_doubles_are_displays(make: Callable[[], Display]) -> None:
     display.let_through("north")
     display.hint("north", Hint.TILT)
     display.free("north", FreeWay.EMERGENCY)
+    display.release("north", True)
+    display.release("north", False)
     display.idle("north")
     display.out_of_order("north")
     display.close()
     if isinstance(display, RecordingDisplay):
         assert display.told == [
-            *("green", "let-through north", "hint north tilt", "free north emergency", "idle north"),
+            *("green", "let-through north", "hint north tilt", "free north emergency"),
+            *("release north pressed", "release north over", "idle north"),
             *("out-of-order north", "close"),
         ]
 
@@ -207,3 +212,18 @@ def test_a_release_that_is_pressed_at_start_shows_the_way_out_alone() -> None:
     display.release("north", True)
     display.close()
     assert recording.told == [OUT, OUT, "close"]
+
+
+def test_lines_beside_it_go_on_and_none_comes_twice() -> None:
+    recording = RecordingDisplay()
+
+    def use(writer: Writer) -> None:
+        display: Display = SeveralDisplays(LinesDisplay(writer), EmergencyFirst(recording))
+        display.show(showing(Reason.YELLOW))
+        display.release("north", True)
+        display.show(showing(Reason.GREEN))
+        display.release("north", False)
+
+    lines = written(use).splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["yellow", "green"]
+    assert recording.told == ["yellow", OUT, "green"]
