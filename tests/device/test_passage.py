@@ -13,8 +13,9 @@ from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
 from waypass_reader.display import RecordingDisplay
 from waypass_reader.hints import Hint
+from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
-from waypass_reader.passage import NotOpened, Passage
+from waypass_reader.passage import NotOpened, Passage, PassageParts
 from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
 
 LONG = 600.0
@@ -67,13 +68,15 @@ class Made:
     def __post_init__(self) -> None:
         self.passage = Passage(
             "north",
-            turnstile=self.turnstile,
-            display=self.display,
-            counts=self.counts,
-            outlet=self.outlet,
-            clock=ManualClock(1_800_000_000),
-            log=self.log,
-            open_seconds=self.open_seconds,
+            PassageParts(
+                turnstile=self.turnstile,
+                display=self.display,
+                counts=self.counts,
+                outlet=self.outlet,
+                clock=ManualClock(1_800_000_000),
+                log=self.log,
+            ),
+            timing=Timing(open_ns=int(self.open_seconds * 1e9)),
         )
         self.passage.begin()
 
@@ -306,7 +309,7 @@ def test_staff_and_passes_at_once_leave_it_closed_and_all_counted(make: Make) ->
     assert made.turnstile.opened == 400
     assert made.turnstile.told[-1] == "idle"
     assert made.display.told[-1] == "idle north"
-    assert made.counted() == {"override": 300, "open": 100, "assist": 100}
+    assert made.counted() == {"override": 300, "open": 100, "assist": 100, "opened": 400}
 
 
 def test_a_hint_changes_the_screen_of_an_idle_lane_and_nothing_else(make: Make) -> None:
@@ -335,3 +338,21 @@ def test_a_hint_that_another_face_covered_is_shown_again(make: Make) -> None:
     made.passage.rest()
     made.passage.hint(Hint.CLOSER)
     assert made.display.told == ["idle north", "hint north closer", "yellow", "idle north", "hint north closer"]
+
+
+def test_the_crowds_key_says_that_no_code_is_needed(make: Make) -> None:
+    made = make(LONG)
+    made.passage.crowd(True)
+    made.passage.crowd(False)
+    assert made.display.told == ["idle north", "free north crowd", "idle north"]
+
+
+@pytest.mark.parametrize("state", ["idle", "waiting", "open by a pass", "out of order"])
+def test_the_emergency_release_is_told_to_the_screens_and_moves_nothing(make: Make, state: str) -> None:
+    made = make(LONG)
+    bring(made, state)
+    turned, heard = list(made.turnstile.told), list(made.outlet.heard)
+    made.passage.release(True)
+    made.passage.release(False)
+    assert made.display.told[-2:] == ["release north pressed", "release north over"]
+    assert (made.turnstile.told, made.outlet.heard) == (turned, heard)
