@@ -325,9 +325,9 @@ class Passage:
 
     def _note_faults(self, then: LaneNow) -> None:
         """Rule 4."""
+        if then.faults == {Fault.SENSOR} != self._now.faults:
+            self._cause = f"sensor: it has been on for {self._timing.stuck_ns / 1e9:g} s; look for what holds it"
         if then.faults and not self._now.faults:
-            if then.faults == {Fault.SENSOR}:
-                self._cause = f"sensor: it has been on for {self._timing.stuck_ns / 1e9:g} s; look for what holds it"
             self._log.warning("the lane is out of order", lane=self.lane, cause=self._cause)
 
     def _show_let_through(self) -> None:

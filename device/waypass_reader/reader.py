@@ -8,7 +8,7 @@ ends the reader, all barriers closed, so that whoever supervises it starts it an
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from importlib.metadata import version
@@ -58,9 +58,18 @@ REENTRY_KEY_BYTES = 32
 
 
 class Reader:
-    """One reader; `stdout` is where its displays write."""
+    """One reader; `stdout` is where its displays write. `make_pins` makes the pins that the configuration names."""
 
-    def __init__(self, table: ReaderTable, *, trust: TrustSet, clock: Clock, log: Log, stdout: TextIO) -> None:
+    def __init__(
+        self,
+        table: ReaderTable,
+        *,
+        trust: TrustSet,
+        clock: Clock,
+        log: Log,
+        stdout: TextIO,
+        make_pins: Callable[[Pins], Any] = make_pin_factory,
+    ) -> None:
         """Put it together. Raises `ReaderError` for what a person has to mend first."""
         self._table = table
         self._clock = clock
@@ -87,7 +96,7 @@ class Reader:
         self._link = self._make_link()
         self._writer = Writer(stdout)
         kinds = {lane.turnstile.kind for lane in table.lanes} | ({table.inputs.kind} if table.inputs else set())
-        factories = {pins: make_pin_factory(pins) for pins in kinds}
+        factories = {pins: make_pins(pins) for pins in kinds}
         self._board = Board(lane.name for lane in table.lanes)
         self._guard = self._make_guard()
         self._staff = None if self._guard is None else self._make_staff_bulletin()

@@ -284,7 +284,7 @@ def test_an_override_is_live_and_counted_and_the_state_says_nothing_of_it(gate: 
         assert reader.terminate() == 0
         wait_for(lambda: len(server.heard("gate-1", "counts")) == 2, "the counts under way are sent at the end")
         outcomes = [getattr(message, "outcomes", None) for message in server.heard("gate-1", "counts")]
-        assert {"override": 1} in outcomes
+        assert {"override": 1, "opened": 1} in outcomes
         states = [message for message in server.heard("gate-1", "state") if isinstance(message, StateMessage)]
         assert all(message.lanes["north"] is not LaneState.OPEN for message in states)
 
@@ -385,7 +385,7 @@ def test_damaged_state_files_are_reported_and_the_gate_runs(gate: Gate) -> None:
             "an unknown key",
             "scope = 1",
             "scop = 1",
-            "unknown key 'scop'; expected keys among also, broker, clock, keys",
+            "unknown key 'scop'; expected keys among also, broker, clock, inputs, keys",
         ),
         ("no pins here", '"mock"', '"gpio"', 'pins = "gpio" needs lgpio'),
         ("keys of another network", '"metro"', '"tram"', "expected 'metro', which the keys are for"),
