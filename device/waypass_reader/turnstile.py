@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import gpiozero
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from waypass_reader.errors import MissingLibrary, ReaderError
 
@@ -240,7 +240,7 @@ class RecordingTurnstile:
 def make_pin_factory(pins: Pins) -> Any:
     """The pin factory that the configuration names. Raises `MissingLibrary` or `TurnstileError`."""
     if pins is Pins.MOCK:
-        return MockFactory()
+        return MockFactory(pin_class=MockPWMPin)  # a sounder's pin needs PWM
     try:
         from gpiozero.pins.lgpio import LGPIOFactory
     except ImportError as error:

@@ -16,6 +16,8 @@ from waypass_reader.config import (
     PagesTable,
     ReaderTable,
     SimulatedTable,
+    SounderTable,
+    SpeechTable,
     StationBoxTable,
     TurnstileTable,
     load_config,
@@ -37,7 +39,10 @@ def test_the_shipped_configuration_is_read_and_has_the_default_policy(tmp_path: 
 
 @pytest.mark.parametrize(
     "table",
-    [ReaderTable, BrokerTable, PagesTable, InputsTable, StationBoxTable, LaneTable, TurnstileTable, SimulatedTable],
+    [
+        *(ReaderTable, BrokerTable, PagesTable, InputsTable, StationBoxTable, LaneTable, TurnstileTable),
+        *(SimulatedTable, SounderTable, SpeechTable),
+    ],
 )
 def test_every_key_stands_in_it(table: type[BaseModel]) -> None:
     text = SHIPPED.read_text(encoding="utf-8")

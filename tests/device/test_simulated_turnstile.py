@@ -329,7 +329,7 @@ def test_the_crowds_key_holds_the_lane_open_and_everybody_is_counted(make: Make)
     assert (gate.passage.phase, gate.passage.trouble) == (Phase.IDLE, "ok")
     assert gate.changes[-1] == {"crowd key": "ok", "emergency release": "ok"}
     assert gate.counted() == {"crowd": 1, "passed": 3}
-    assert gate.display.told == ["idle north", "let-through north", "idle north"]
+    assert gate.display.told == ["idle north", "free north crowd", "idle north"]
 
 
 def test_a_crowd_that_does_not_come_finds_it_open_all_the_same(make: Make) -> None:
