@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gpiozero.pins.mock import MockFactory, MockPin
+from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
 
 from waypass_reader.inputs import Level
 
@@ -44,19 +44,27 @@ class Mechanics:
     flaw: Flaw = Flaw.NONE
 
 
-class _RelayPin(MockPin):  # type: ignore[misc]  # gpiozero has no types
+class _Telling:
     """An output that tells its changes, as `MockConnectedPin` does to another pin."""
 
     def __init__(self, factory: MockFactory, info: Any, changed: Callable[[bool], None]) -> None:
         self._changed: Callable[[bool], None] = lambda _pulled: None
-        super().__init__(factory, info)
+        super().__init__(factory, info)  # type: ignore[call-arg]  # of the pin that it is mixed into
         self._changed = changed
 
     def _change_state(self, value: bool) -> bool:
-        changed = bool(super()._change_state(value))
+        changed = bool(super()._change_state(value))  # type: ignore[misc]  # the same
         if changed:
             self._changed(bool(value))
         return changed
+
+
+class _RelayPin(_Telling, MockPin):  # type: ignore[misc]  # gpiozero has no types
+    """Of a factory that has no tones."""
+
+
+class _RelayPWMPin(_Telling, MockPWMPin):  # type: ignore[misc]
+    """Of a factory whose pins can sound a tone: it takes no others."""
 
 
 class SimulatedTurnstile:
@@ -71,7 +79,8 @@ class SimulatedTurnstile:
         self._sense = None if mechanics.relay_sense is None else factory.pin(mechanics.relay_sense)
         for pin in (self._sensor, self._sense):
             self._put(pin, closed=False)
-        factory.pin(mechanics.relay, pin_class=_RelayPin, changed=self._relay_changed)
+        relay = _RelayPWMPin if issubclass(factory.pin_class, MockPWMPin) else _RelayPin
+        factory.pin(mechanics.relay, pin_class=relay, changed=self._relay_changed)
 
     def mend(self) -> None:
         """Take the flaw out: what it held is let go."""

@@ -19,7 +19,7 @@ from waypass_reader.lane_machine import Phase, Timing
 from waypass_reader.log import RecordingLog
 from waypass_reader.passage import NotOpened, Passage, PassageParts
 from waypass_reader.simulated_turnstile import Flaw, Mechanics, SimulatedTurnstile
-from waypass_reader.turnstile import GpioTurnstile, TurnstileError, Wiring
+from waypass_reader.turnstile import GpioTurnstile, Pins, TurnstileError, Wiring, make_pin_factory
 
 LONG, SOON = 600.0, 0.05
 SENSOR, SENSE, BUTTON, KEY, CROWD, RELEASE = 23, 26, 5, 6, 25, 24
@@ -147,6 +147,16 @@ def make() -> Iterator[Make]:
     yield make
     for each in made:
         each.close()
+
+
+def test_it_stands_behind_any_mock_pins_that_a_reader_has() -> None:
+    factory = make_pin_factory(Pins.MOCK)
+    barrier = SimulatedTurnstile(Mechanics(relay=17, relay_sense=SENSE), factory=factory)
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    turnstile.open()
+    assert factory.pin(SENSE).state == 0
+    turnstile.close()
+    barrier.close()
 
 
 def test_a_person_walks_through_and_the_lane_closes_behind_them(make: Make) -> None:
