@@ -79,10 +79,10 @@ class TurnstileTable(StrictTable):
 
 
 class LaneTable(StrictTable):
-    """One lane: a camera, a barrier, a screen."""
+    """One lane: a camera or a scanner, a barrier, a screen."""
 
     name: Name = Field(description="The lane's name, in messages and logs.")
-    source: SourceConfig = Field(description="Where frames come from: `kind` and the settings of that kind.")
+    source: SourceConfig = Field(description="Where codes are seen: `kind` and the settings of that kind.")
     turnstile: TurnstileTable = Field(description="The barrier.")
     display: Literal["terminal", "lines", "none"] = Field(
         default="terminal",

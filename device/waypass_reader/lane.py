@@ -1,4 +1,4 @@
-"""One lane: frames in, decisions out, for as long as the reader runs.
+"""One lane: frames or scans in, decisions out, for as long as the reader runs.
 
 1. A frame is taken, decoded and, if a text in it is not answered yet, decided: `Desk.judge` has the rule for several.
 2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`open_seconds`). Everything else
@@ -11,6 +11,8 @@
    any error that nobody foresaw: one lane's trouble is its own, and the other lanes go on.
 6. A source of files ends; then so does the lane.
 7. Staff may open it at any time, from another thread: `Passage` has the rules. For rule 2 that is an opening like any.
+8. What a scanner read is like a frame with one text in it. A scanner that can be opened works: it says nothing before
+   somebody shows a code.
 """
 
 import threading
@@ -25,10 +27,11 @@ from waypass_reader.deciding import Desk, Footing, is_waypass
 from waypass_reader.decoding import decode_frame
 from waypass_reader.display import Display
 from waypass_reader.errors import SourceError, SourceLost
-from waypass_reader.frames import Frame, FrameSource
+from waypass_reader.frames import Frame, Scan, Source
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.passage import Passage
+from waypass_reader.scanners.texts import TextSource
 from waypass_reader.turnstile import Turnstile
 
 FRAME_SECONDS = 0.1
@@ -41,7 +44,7 @@ WORKS = "ok"
 class LaneParts:
     """What a lane is made of. `open_source` is called again after a camera was lost."""
 
-    open_source: Callable[[], FrameSource]
+    open_source: Callable[[], Source]
     turnstile: Turnstile
     display: Display
     desk: Desk
@@ -120,8 +123,11 @@ class Lane:
         finally:
             self._passage.close()
 
-    def _watch(self, source: FrameSource) -> None:
+    def _watch(self, source: Source) -> None:
         """Look at frames until the source has ended. Raises `SourceLost`."""
+        if isinstance(source, TextSource):  # rule 8
+            self.camera = WORKS
+            self._passage.mend()
         while not (self._stopping.is_set() or source.ended):
             try:
                 frame = source.next_frame(FRAME_SECONDS)
@@ -137,17 +143,17 @@ class Lane:
             self._let_pass()
             self._rest_if_nobody_is_there()
 
-    def _look_if_in_order(self, frame: Frame) -> None:
+    def _look_if_in_order(self, frame: Frame | Scan) -> None:
         """A frame came, so a lane that was out of order tries to be idle."""
         if not self._passage.mend():
             self._stopping.wait(RETRY_SECONDS)
         elif self.state is not LaneState.OPEN:
             self._look(frame)
 
-    def _look(self, frame: Frame) -> None:
+    def _look(self, frame: Frame | Scan) -> None:
         """Rules 1 and 3."""
         started_ns = self._parts.clock.monotonic_ns()
-        texts = [sighting.text for sighting in decode_frame(frame.pixels)]
+        texts = _texts_of(frame)
         decoded_ns = self._parts.clock.monotonic_ns()
         if not texts:
             return
@@ -207,3 +213,10 @@ class Lane:
         """Rule 5: out of order, and a pause before the next try."""
         self._passage.fail(why)
         self._stopping.wait(RETRY_SECONDS)
+
+
+def _texts_of(frame: Frame | Scan) -> list[str]:
+    """Rule 8: a scanner has read the code already."""
+    if isinstance(frame, Scan):
+        return [frame.text]
+    return [sighting.text for sighting in decode_frame(frame.pixels)]

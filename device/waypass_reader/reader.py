@@ -26,7 +26,7 @@ from waypass_reader.config import LaneTable, PagesTable, ReaderTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
-from waypass_reader.frames import open_source
+from waypass_reader.frames import SourceOpener, open_source
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.lane import Lane, LaneParts
 from waypass_reader.link import NoLink, StatusLink
@@ -148,7 +148,7 @@ class Reader:
 
     def _make_lane(self, lane: LaneTable, factories: Mapping[Pins, Any]) -> Lane:
         parts = LaneParts(
-            open_source=partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns),
+            open_source=SourceOpener(partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns)),
             turnstile=GpioTurnstile(lane.turnstile.wiring(), factory=factories[lane.turnstile.kind]),
             display=self._make_display(lane),
             desk=self._desk,

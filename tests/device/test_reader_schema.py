@@ -130,6 +130,12 @@ CASES: list[tuple[str, str, Any, bool]] = [
     ("a camera below 0", "lane.0.source", {"kind": "picamera", "number": -1}, False),
     ("a video", "lane.0.source", {"kind": "video", "path": "film.mp4", "loop": True}, True),
     ("a video without a path", "lane.0.source", {"kind": "video"}, False),
+    ("a camera that may be still", "lane.0.source.frozen_seconds", 0, True),
+    ("a camera frozen for less than nothing", "lane.0.source.frozen_seconds", -1, False),
+    ("a scanner", "lane.0.source", {"kind": "serial", "device": "/dev/ttyACM1", "baud": 115_200}, True),
+    ("a scanner of an odd rate", "lane.0.source", {"kind": "serial", "baud": 9601}, False),
+    ("a scanner that types", "lane.0.source", {"kind": "wedge", "device": "/dev/input/event3"}, True),
+    ("a scanner that types nowhere", "lane.0.source", {"kind": "wedge"}, False),
     ("a folder", "lane.0.source", {"kind": "folder", "path": "in", "follow": True, "consume": True}, True),
     ("a folder that is a truth", "lane.0.source", {"kind": "folder", "path": True}, False),
 ]
