@@ -32,6 +32,7 @@ from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.passage import Passage
 from waypass_reader.scanners.texts import TextSource
+from waypass_reader.supervision import HANGS_NS
 from waypass_reader.turnstile import Turnstile
 
 FRAME_SECONDS = 0.1
@@ -83,6 +84,7 @@ class Lane:
         self._stopping = threading.Event()
         self._answered: dict[str, _Answered] = {}
         self._seen_ns = 0
+        self._step_ns: int | None = None  # when its thread, while it runs, last came by
         self._unreadable = ReportLimiter()
 
     # What others ask of a lane takes no lock: the link asks while it holds its own.
@@ -96,6 +98,11 @@ class Lane:
     def in_order(self) -> bool:
         """Whether it works; also while staff let somebody through a lane that does not."""
         return self._passage.in_order
+
+    def hangs(self, now_ns: int) -> bool:
+        """Whether its thread made no step for too long; while it is open, for too long after it should have closed."""
+        step_ns = self._step_ns
+        return step_ns is not None and now_ns - max(step_ns, self._passage.closes_ns) >= HANGS_NS
 
     def override(self, reason: OverrideReason) -> None:
         """Open for one person, because staff say so. Called from any thread. Raises `NotOpened`."""
@@ -111,6 +118,7 @@ class Lane:
         try:
             self._passage.begin()
             while not self._stopping.is_set():
+                self._step()
                 try:
                     with self._parts.open_source() as source:
                         self._watch(source)
@@ -121,7 +129,11 @@ class Lane:
                 except Exception as error:  # noqa: BLE001 - rule 5: a lane's trouble is its own
                     self._fail(f"unforeseen {type(error).__name__}")
         finally:
+            self._step_ns = None
             self._passage.close()
+
+    def _step(self) -> None:
+        self._step_ns = self._parts.clock.monotonic_ns()
 
     def _watch(self, source: Source) -> None:
         """Look at frames until the source has ended. Raises `SourceLost`."""
@@ -129,6 +141,7 @@ class Lane:
             self.camera = WORKS
             self._passage.mend()
         while not (self._stopping.is_set() or source.ended):
+            self._step()
             try:
                 frame = source.next_frame(FRAME_SECONDS)
             except SourceLost:

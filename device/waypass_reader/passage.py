@@ -47,6 +47,8 @@ class Passage:
         self.lane = lane
         self.state = LaneState.IDLE
         self.in_order = True
+        self.closes_ns = 0
+        """When the newest opening ends, on the monotonic clock."""
         self._turnstile = turnstile
         self._display = display
         self._counts = counts
@@ -170,6 +172,7 @@ class Passage:
         if self._closer is not None:
             self._closer.cancel()
         self._opening += 1
+        self.closes_ns = self._clock.monotonic_ns() + int(self._open_seconds * 1e9)
         self._closer = threading.Timer(self._open_seconds, self._end, [self._opening])
         self._closer.daemon = True
         self._closer.start()

@@ -34,6 +34,7 @@ from waypass_reader.log import Log
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
 from waypass_reader.store_files import DiskKeeper
+from waypass_reader.supervision import Notifier, Supervision, status_line
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
 from waypass_reader.web import KeyGuard, Routes, WebServer, read_key
 
@@ -44,12 +45,24 @@ REENTRY_KEY_BYTES = 32
 class Reader:
     """One reader; `stdout` is where its displays write."""
 
-    def __init__(self, table: ReaderTable, *, trust: TrustSet, clock: Clock, log: Log, stdout: TextIO) -> None:
-        """Put it together. Raises `ReaderError` for what a person has to mend first."""
+    def __init__(
+        self,
+        table: ReaderTable,
+        *,
+        trust: TrustSet,
+        clock: Clock,
+        log: Log,
+        stdout: TextIO,
+        notifier: Notifier | None = None,
+    ) -> None:
+        """Put it together; `notifier` tells who supervises it.
+
+        Raises `ReaderError` for what a person has to mend first."""
         self._table = table
         self._clock = clock
         self._log = log
         self._stopping = threading.Event()
+        self._supervision = Supervision(notifier or Notifier(None), log=log)
         self._counts = Counts()
         self._software = f"waypass-reader {version('waypass')}"
         keeper = DiskKeeper(table.state, log=log)
@@ -91,9 +104,11 @@ class Reader:
             with ThreadPoolExecutor(max_workers=len(self._lanes), thread_name_prefix="lane") as pool:
                 lanes = {pool.submit(lane.run) for lane in self._lanes}
                 self._log.info("ready", reader=self._table.reader, lanes=len(lanes), lists=len(self._inbox.store.view))
+                self._supervision.ready()
                 try:
                     self._look_after(lanes)
                 finally:
+                    self._supervision.stopping()
                     for lane in self._lanes:
                         lane.stop()
         finally:
@@ -111,10 +126,26 @@ class Reader:
             done, lanes = wait(lanes, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
             for lane in done:
                 lane.result()
+            self._tell_supervisor()
             self._desk.forget()
             finished = self._counts.take_finished(self._clock.now())
             if finished and self._link is not None:
                 self._link.say_counts(finished)
+
+    def _tell_supervisor(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        hangs = [f"lane {lane.name}" for lane in self._lanes if lane.hangs(now_ns)]
+        if self._link is not None and self._link.hangs(now_ns):
+            hangs.append("link")
+        ages = [row.age for row in self._inbox.rows()]
+        known = [age for age in ages if age is not None]
+        status = status_line(
+            lanes={lane.name: lane.in_order for lane in self._lanes},
+            lists=len(ages),
+            oldest=max(known) if known and len(known) == len(ages) else None,
+            connected=None if self._link is None else self._link.connected,
+        )
+        self._supervision.look(hangs=hangs, status=status)
 
     def state(self) -> StateMessage:
         """What the reader says of itself now."""

@@ -1,7 +1,9 @@
 """From a configuration record to an open source of frames or scans."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import overload
 
 from waypass_reader.errors import SourceError
@@ -21,8 +23,9 @@ from waypass_reader.frames.folder import FolderSource
 from waypass_reader.frames.newest import NewestFrames
 from waypass_reader.frames.picamera import open_picamera
 from waypass_reader.frames.video import VideoSource
-from waypass_reader.scanners.serial_line import open_serial
-from waypass_reader.scanners.wedge import open_wedge
+
+PATIENCE_SECONDS = 5.0
+_REMEDY = "pull its cable, or restart the machine"
 
 
 @overload
@@ -42,26 +45,52 @@ def open_source(config: SourceConfig, *, clock_ns: Callable[[], int] = time.mono
             return VideoSource(config, clock_ns=clock_ns)
         case FolderConfig():
             return FolderSource(config, clock_ns=clock_ns)
+        # Imported here: scanners need this package's records, whichever of the two is asked for first.
         case SerialConfig():
+            from waypass_reader.scanners.serial_line import open_serial
+
             return open_serial(config, clock_ns=clock_ns)
         case WedgeConfig():
+            from waypass_reader.scanners.wedge import open_wedge
+
             return open_wedge(config, clock_ns=clock_ns)
 
 
 class SourceOpener:
-    """Opens one lane's source, again and again, as long as the driver lets go of the one before.
+    """Opens one lane's source, again and again, as long as the driver comes back.
 
-    The thread of a camera whose driver hangs can't be ended. Opening the device once more every second would leave one
-    more of them each time, so it is not opened before that thread is back."""
+    A driver that hangs holds its thread for ever, so it is a thread that nobody waits for; and there is one of them at
+    most: a device is not opened once more before the last try, and the last source's thread, are back."""
 
-    def __init__(self, open_one: Callable[[], Source]) -> None:
+    def __init__(self, open_one: Callable[[], Source], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._open_one = open_one
+        self._patience_seconds = patience_seconds
         self._last: Source | None = None
+        self._trying: Future[Source] | None = None
 
     def __call__(self) -> Source:
-        """The source, open. Raises `SourceError`."""
+        """The source, open. Raises `SourceError`, and whatever opening raised."""
         if isinstance(self._last, NewestFrames) and self._last.hangs:
-            raise SourceError(f"{self._last.name}: its driver hangs; pull its cable, or restart the machine")
-        self._last = None  # a source that was opened before is no one's when this fails
-        self._last = self._open_one()
+            raise SourceError(f"{self._last.name}: its driver hangs; {_REMEDY}")
+        self._last = None
+        if self._trying is None:
+            self._trying = Future()
+            threading.Thread(target=self._try, args=(self._trying,), name="opening a source", daemon=True).start()
+        try:
+            self._last = self._trying.result(self._patience_seconds)
+        except TimeoutError as error:
+            if not self._trying.done():
+                raise SourceError(f"the source can't be opened, its driver hangs; {_REMEDY}") from error
+            self._trying = None
+            raise
+        except BaseException:
+            self._trying = None
+            raise
+        self._trying = None
         return self._last
+
+    def _try(self, trying: "Future[Source]") -> None:
+        try:
+            trying.set_result(self._open_one())
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for it
+            trying.set_exception(error)
