@@ -115,7 +115,7 @@ class NewestFrames:
     def _grab_frames(self) -> None:
         """The thread: keeps the newest frame until the source is closed or the camera is lost."""
         number = 0
-        lives = LifeSign(frozen_ns=self._frozen_ns, name=self.name, now_ns=self._clock_ns())
+        lives = LifeSign(frozen_ns=self._frozen_ns, name=self.name)
         try:
             while not self._closed:
                 pixels = self._grabber.grab()
@@ -141,18 +141,20 @@ class NewestFrames:
 class LifeSign:
     """Whether a camera's frames change, by so little as noise."""
 
-    def __init__(self, *, frozen_ns: int, name: str, now_ns: int) -> None:
+    def __init__(self, *, frozen_ns: int, name: str) -> None:
         self._frozen_ns = frozen_ns
         self._name = name
         self._last: Pixels | None = None
-        self._changed_ns = now_ns
+        self._changed_ns = 0
         self._lives = frozen_ns == 0
 
     def look(self, pixels: Pixels, now_ns: int) -> bool:
         """Whether this frame may be given out. Raises `SourceLost` for a camera that is frozen."""
         if self._frozen_ns == 0:
             return True
-        if self._last is not None and not np.array_equal(pixels, self._last):
+        if self._last is None:
+            self._changed_ns = now_ns
+        elif not np.array_equal(pixels, self._last):
             self._changed_ns = now_ns
             self._lives = True
         elif now_ns - self._changed_ns >= self._frozen_ns:
