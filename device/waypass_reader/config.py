@@ -13,6 +13,9 @@
     [pages]
     port = 8480
 
+    [metrics]
+    port = 9480
+
     [[lane]]
     name = "north"
     display = "terminal"
@@ -114,6 +117,16 @@ class PagesTable(StrictTable):
     )
 
 
+class MetricsTable(StrictTable):
+    """Metrics for Prometheus, at `/metrics` of an address of their own. Without this table, none."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen at, one of loopback.")
+    port: int = Field(default=9480, ge=0, le=65_535, description="Its TCP port; 0 for a free one, which the log names.")
+    beyond_loopback: bool = Field(
+        default=False, description="Whether another address than loopback's is meant; whoever reaches it may read them."
+    )
+
+
 class ReaderTable(StrictTable):
     """The whole file."""
 
@@ -132,6 +145,7 @@ class ReaderTable(StrictTable):
     language: Literal["en", "zh"] = Field(default="en", description="What the screen speaks.")
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
+    metrics: MetricsTable | None = Field(default=None, description="Metrics for Prometheus.")
     lanes: list[LaneTable] = Field(alias="lane", min_length=1, description="The lanes, each a [[lane]] table.")
 
     @field_validator("policy", mode="before")

@@ -22,7 +22,7 @@ from waypass_protocol.reentry import ReentryMemory
 from waypass_protocol.topics import Topics
 from waypass_reader.board import Board, BoardDisplay
 from waypass_reader.clock import Clock
-from waypass_reader.config import LaneTable, PagesTable, ReaderTable
+from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
@@ -31,6 +31,7 @@ from waypass_reader.inbox import StatusInbox
 from waypass_reader.lane import Lane, LaneParts
 from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
+from waypass_reader.metrics import Sources, check_host, metrics_route
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
 from waypass_reader.store_files import DiskKeeper
@@ -84,7 +85,7 @@ class Reader:
         factories = {pins: make_pin_factory(pins) for pins in {lane.turnstile.kind for lane in table.lanes}}
         self._board = Board(lane.name for lane in table.lanes)
         self._lanes = [self._make_lane(lane, factories) for lane in table.lanes]
-        self._pages = None if table.pages is None else self._make_pages(table.pages)
+        self._servers = self._make_servers()
 
     def stop(self) -> None:
         """End `run` soon. Called from a signal handler or any thread."""
@@ -97,9 +98,9 @@ class Reader:
             self._log.info("no broker is configured; the gate decides by what it holds")
         else:
             self._link.start()
-        if self._pages is not None:
-            self._pages.start()
-            self._log.info("pages", address=self._pages.address)
+        for what, server in self._servers.items():
+            server.start()
+            self._log.info(what, address=server.address)
         try:
             with ThreadPoolExecutor(max_workers=len(self._lanes), thread_name_prefix="lane") as pool:
                 lanes = {pool.submit(lane.run) for lane in self._lanes}
@@ -112,8 +113,8 @@ class Reader:
                     for lane in self._lanes:
                         lane.stop()
         finally:
-            if self._pages is not None:
-                self._pages.close()
+            for server in self._servers.values():
+                server.close()
             if self._link is not None:
                 self._link.say_counts(self._counts.take_all())
                 self._link.close()
@@ -189,6 +190,27 @@ class Reader:
             log=self._log,
         )
         return Lane(lane.name, parts, open_seconds=lane.turnstile.open_seconds)
+
+    def _make_servers(self) -> dict[str, WebServer]:
+        """The pages and the metrics, as far as they are configured."""
+        servers = {}
+        if self._table.pages is not None:
+            servers["pages"] = self._make_pages(self._table.pages)
+        if self._table.metrics is not None:
+            servers["metrics"] = self._make_metrics(self._table.metrics)
+        return servers
+
+    def _make_metrics(self, table: MetricsTable) -> WebServer:
+        check_host(table.host, beyond_loopback=table.beyond_loopback)
+        sources = Sources(
+            counts=self._counts,
+            state=self.state,
+            connected=lambda: None if self._link is None else self._link.connected,
+            now=self._clock.now,
+        )
+        return WebServer(
+            host=table.host, port=table.port, routes=Routes([metrics_route(sources)]), log=self._log, what="metrics"
+        )
 
     def _make_pages(self, table: PagesTable) -> WebServer:
         guard = None
