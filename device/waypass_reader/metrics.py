@@ -99,7 +99,7 @@ def _counted(totals: Totals) -> Iterable[Metric]:
     )
     yield _labelled(
         CounterMetricFamily("waypass_reasons", "Decisions by reason; rare ones are merged.", labels=["reason"]),
-        totals.reasons | {"fewer": totals.fewer},
+        {**totals.reasons, "fewer": totals.fewer},
     )
     bounds = [*(str(bound / 1000) for bound in LATENCY_BOUNDS_MS), "+Inf"]
     upto = [sum(totals.latency[: place + 1]) for place in range(len(bounds))]

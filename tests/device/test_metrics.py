@@ -38,7 +38,7 @@ STATE = StateMessage(
 def samples(text: str) -> dict[tuple[str, str], float]:
     """Each value by its name and its one label's value."""
     found: Iterable[Sample] = (each for family in text_string_to_metric_families(text) for each in family.samples)
-    return {(each.name, "/".join(each.labels.values())): each.value for each in found}
+    return {(each.name, "/".join(value for _, value in sorted(each.labels.items()))): each.value for each in found}
 
 
 def show(counts: Counts, *, now: float, connected: bool | None = True) -> dict[tuple[str, str], float]:
@@ -51,7 +51,7 @@ def show(counts: Counts, *, now: float, connected: bool | None = True) -> dict[t
 def test_what_the_reader_knows_of_itself() -> None:
     found = show(Counts(), now=NOW)
     expected = {
-        ("waypass_reader_info", "waypass-reader 1/west"): 1,
+        ("waypass_reader_info", "west/waypass-reader 1"): 1,
         ("waypass_list_age_seconds", "wp:1"): 12,
         ("waypass_list_version", "wp:1"): 7,
         ("waypass_clock_trusted", ""): 1,
