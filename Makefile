@@ -4,10 +4,11 @@ PY := .venv/bin/python
 SYSTEM_DEMO := libzbar0
 SYSTEM_TEST := libzbar0 mosquitto systemd chromium
 
-.PHONY: help setup setup-test wallet demo test check bench soak fuzz lock clean
+.PHONY: help setup setup-test wallet demo story test check bench soak fuzz lock clean
 
 help:
-	@echo "make demo    the whole system on this machine, with a story that runs"
+	@echo "make demo    the whole system on this machine, to look at and to try, until Ctrl-C"
+	@echo "make story   the same system, playing its story once"
 	@echo "make test    set up and run the tests"
 	@echo "make check   ruff and mypy over code and tests"
 	@echo "make bench   the benchmarks, each beside its peer and its floor"
@@ -27,7 +28,10 @@ setup-test:
 wallet: setup
 	@scripts/build-wallet
 
-demo: setup
+demo: wallet
+	@.venv/bin/waypass demo
+
+story: setup
 	@.venv/bin/waypass demo --headless
 
 # Two processes: most tests wait for programs, brokers and disks.

@@ -292,7 +292,8 @@ def _let_people_come(
         queue.thread.start()
     faults.start()
     begun = time.monotonic()
-    sizes, pause = [], 0.0
+    sizes: list[tuple[float, float]] = []
+    pause = 0.0
     while (at := time.monotonic() - begun) < minutes * 60 and not stopping.is_set() and reader.exit_code is None:
         if at >= len(sizes):
             sizes.append((at, _resident_mb(reader.pid)))

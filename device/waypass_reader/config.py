@@ -30,15 +30,19 @@ is beside the file. No device, broker or folder is opened here, but the trust se
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from waypass_protocol.errors import Malformed
 from waypass_protocol.keys import TrustSet
 from waypass_protocol.policy import Policy, policy_from_mapping
+from waypass_protocol.reasons import OverrideReason
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.frames import SourceConfig, read_source_config
+from waypass_reader.inputs import LaneContacts, Level, ReaderContacts
+from waypass_reader.lane_machine import Timing
 from waypass_reader.settings_files import load_policy, load_trust_set
-from waypass_reader.tables import BrokerTable, Name, PathBeside, StrictTable, folder_of, read_table
+from waypass_reader.simulated_turnstile import Flaw, Mechanics
+from waypass_reader.tables import BrokerTable, Name, PathBeside, StrictTable, check_address, folder_of, read_table
 from waypass_reader.turnstile import Pins, Wiring
 from waypass_reader.words import Language
 
@@ -48,8 +52,24 @@ _HIGHEST_PIN = 27
 Pin = Annotated[int, Field(ge=0, le=_HIGHEST_PIN)]
 
 
+ActiveLevel = Literal["low", "high"]
+Reason = Literal["identity-checked", "gate-fault", "needs-help", "checked-by-hand", "crowding"]
+# What a wide lane has where the file says nothing: a wheelchair and luggage take their time.
+_WIDE_OPEN_SECONDS, _WIDE_QUIET_SECONDS, _WIDE_STUCK_SECONDS = 15.0, 1.0, 60.0
+
+
+class SimulatedTable(StrictTable):
+    """A barrier and people that are not there, behind `mock` pins: for dry runs and demonstrations."""
+
+    walk_seconds: float = Field(default=0.5, ge=0, le=60, description="How long after an opening somebody walks.")
+    turn_seconds: float = Field(default=0.1, ge=0, le=60, description="How long the sensor is on while they do.")
+    flaw: Literal["none", "nobody-walks", "relay-dead", "relay-stuck", "sensor-stuck", "sensor-silent"] = Field(
+        default="none", description="What is wrong with it."
+    )
+
+
 class TurnstileTable(StrictTable):
-    """A lane's barrier and lamps, as BCM pin numbers."""
+    """A lane's barrier, lamps and inputs, as BCM pin numbers."""
 
     pins: Literal["gpio", "mock"] = Field(description="`gpio` for a board's pins; `mock` for none, in a dry run.")
     relay: Pin = Field(default=17, description="Output that lets one person through.")
@@ -57,17 +77,53 @@ class TurnstileTable(StrictTable):
     lamp_wait: Pin = Field(default=22, description="Output of the lamp *please wait for staff*.")
     open_seconds: float = Field(default=5.0, ge=0, le=60, description="How long the lane stays open for one person.")
     pulse_seconds: float = Field(default=0.5, gt=0, le=60, description="How long the relay is pulled.")
+    wide: bool = Field(
+        default=False,
+        description="An accessible lane: without other words open for 15 s, quiet for 1 s, and stuck after 60 s.",
+    )
+    sensor: Pin | None = Field(
+        default=None, description="Input that is on while somebody walks through; absent, an opening counts as one."
+    )
+    quiet_seconds: float | None = Field(
+        default=None, ge=0, le=60, description="How long the sensor is off before the lane closes; absent, 0."
+    )
+    stuck_seconds: float | None = Field(
+        default=None, gt=0, le=600, description="A sensor that is on for so long is stuck; absent, 10."
+    )
+    relay_sense: Pin | None = Field(
+        default=None, description="Input from a second pair of the relay's contacts, on while it is pulled."
+    )
+    button: Pin | None = Field(default=None, description="Input of staff's button: each press opens once.")
+    button_reason: Reason = Field(default="needs-help", description="What a press is counted as.")
+    key: Pin | None = Field(default=None, description="Input of staff's key switch: each turn opens once.")
+    key_reason: Reason = Field(default="checked-by-hand", description="What a turn is counted as.")
+    active: ActiveLevel = Field(
+        default="low", description="The inputs' level when on: `low`, joined to ground, or `high`, to 3.3 V."
+    )
+    simulated: SimulatedTable | None = Field(
+        default=None, description="What stands behind `mock` pins; absent, nothing moves."
+    )
 
     @model_validator(mode="after")
     def _check_pins(self) -> Self:
         if len(set(self.numbers)) != 3:
             raise ValueError("relay, lamp_go and lamp_wait need three different pins")
+        if len(set(self.all_numbers)) != len(self.all_numbers):
+            raise ValueError("each output and input needs a pin of its own")
+        if self.simulated is not None and self.pins != "mock":
+            raise ValueError('simulated needs pins = "mock"')
         return self
 
     @property
     def numbers(self) -> tuple[int, int, int]:
         """The three pins."""
         return self.relay, self.lamp_go, self.lamp_wait
+
+    @property
+    def all_numbers(self) -> list[int]:
+        """These and the inputs' pins."""
+        inputs = (self.sensor, self.relay_sense, self.button, self.key)
+        return [*self.numbers, *(number for number in inputs if number is not None)]
 
     @property
     def kind(self) -> Pins:
@@ -77,8 +133,99 @@ class TurnstileTable(StrictTable):
     def wiring(self) -> Wiring:
         """The table as the turnstile takes it."""
         return Wiring(
-            relay=self.relay, lamp_go=self.lamp_go, lamp_wait=self.lamp_wait, pulse_seconds=self.pulse_seconds
+            relay=self.relay,
+            lamp_go=self.lamp_go,
+            lamp_wait=self.lamp_wait,
+            pulse_seconds=self.pulse_seconds,
+            relay_sense=self.relay_sense,
+            sense_active_low=self.active == "low",
         )
+
+    def timing(self) -> Timing:
+        """The table as the lane's machine takes it."""
+        open_seconds = self.open_seconds
+        if self.wide and "open_seconds" not in self.model_fields_set:
+            open_seconds = _WIDE_OPEN_SECONDS
+        quiet, stuck = (_WIDE_QUIET_SECONDS, _WIDE_STUCK_SECONDS) if self.wide else (0.0, 10.0)
+        return Timing(
+            open_ns=_ns(open_seconds),
+            sensor=self.sensor is not None,
+            quiet_ns=_ns(quiet if self.quiet_seconds is None else self.quiet_seconds),
+            stuck_ns=_ns(stuck if self.stuck_seconds is None else self.stuck_seconds),
+        )
+
+    def contacts(self) -> LaneContacts:
+        """The inputs as the lane takes them."""
+        return LaneContacts(
+            sensor=self.sensor,
+            button=self.button,
+            key=self.key,
+            button_reason=OverrideReason(self.button_reason),
+            key_reason=OverrideReason(self.key_reason),
+            active=Level(self.active),
+        )
+
+    def mechanics(self) -> Mechanics | None:
+        """What is simulated behind the pins."""
+        if self.simulated is None:
+            return None
+        return Mechanics(
+            relay=self.relay,
+            sensor=self.sensor,
+            relay_sense=self.relay_sense,
+            active=Level(self.active),
+            walk_seconds=self.simulated.walk_seconds,
+            turn_seconds=self.simulated.turn_seconds,
+            flaw=Flaw(self.simulated.flaw),
+        )
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+class InputsTable(StrictTable):
+    """Inputs that all lanes share."""
+
+    pins: Literal["gpio", "mock"] = Field(description="`gpio` for a board's pins; `mock` for none, in a dry run.")
+    crowd_key: Pin | None = Field(
+        default=None, description="Input of a key switch that holds all lanes open while it is turned."
+    )
+    release: Pin | None = Field(
+        default=None, description="Input from the emergency release, which is reported and gates nothing."
+    )
+    active: ActiveLevel = Field(
+        default="low", description="Their level when on: `low`, joined to ground, or `high`, to 3.3 V."
+    )
+
+    @model_validator(mode="after")
+    def _check_pins(self) -> Self:
+        if self.crowd_key is not None and self.crowd_key == self.release:
+            raise ValueError("crowd_key and release need two different pins")
+        return self
+
+    @property
+    def numbers(self) -> list[int]:
+        """The pins."""
+        return [number for number in (self.crowd_key, self.release) if number is not None]
+
+    @property
+    def kind(self) -> Pins:
+        """What stands behind the numbers."""
+        return Pins(self.pins)
+
+    def contacts(self) -> ReaderContacts:
+        """The table as the reader takes it."""
+        return ReaderContacts(crowd_key=self.crowd_key, release=self.release, active=Level(self.active))
+
+
+class StationBoxTable(StrictTable):
+    """The station's box, for the re-entry memory that its readers share."""
+
+    address: Annotated[str, AfterValidator(check_address)] = Field(
+        description="Where its pages are, such as http://127.0.0.1:8470."
+    )
+    key_file: PathBeside = Field(description="A file whose first line is the station's key.")
 
 
 class LaneTable(StrictTable):
@@ -146,6 +293,10 @@ class ReaderTable(StrictTable):
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
     metrics: MetricsTable | None = Field(default=None, description="Metrics for Prometheus.")
+    inputs: InputsTable | None = Field(default=None, description="Inputs that all lanes share.")
+    station_box: StationBoxTable | None = Field(
+        default=None, description="The station's box; with it and a broker the re-entry memory is the station's."
+    )
     lanes: list[LaneTable] = Field(alias="lane", min_length=1, description="The lanes, each a [[lane]] table.")
 
     @field_validator("policy", mode="before")
@@ -163,9 +314,17 @@ class ReaderTable(StrictTable):
         names = [lane.name for lane in self.lanes]
         if len(set(names)) != len(names):
             raise ValueError("each lane needs a name of its own")
-        numbers = [number for lane in self.lanes if lane.turnstile.pins == "gpio" for number in lane.turnstile.numbers]
-        if len(set(numbers)) != len(numbers):
-            raise ValueError("each lane needs pins of its own")
+        for pins in Pins:
+            numbers = [] if self.inputs is None or self.inputs.kind is not pins else self.inputs.numbers
+            for lane in self.lanes:
+                # Mock outputs of two lanes may be the same in a dry run; real ones, and inputs, move something.
+                if lane.turnstile.kind is pins:
+                    own = lane.turnstile.all_numbers
+                    numbers = [*numbers, *(own if pins is Pins.GPIO else own[3:])]
+            if len(set(numbers)) != len(numbers):
+                raise ValueError("each lane needs pins of its own")
+        if self.station_box is not None and self.broker is None:
+            raise ValueError("station_box needs a broker")
         return self
 
     @property

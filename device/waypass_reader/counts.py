@@ -7,6 +7,8 @@ before they leave. Nothing else about a decision is kept.
 The totals since start are made of the periods that ended, in the same way: nobody who asks often learns more by it.
 
 A lane that staff opened counts too, as an outcome and by the reason that they gave; the latency is that of decisions.
+How openings ended is counted beside them in minutes (`passed`, `annulled`, `opened`, `unasked`), and so is each time
+that the crowd's key was turned (`crowd`) or the emergency release was pressed (`release`).
 """
 
 import threading
@@ -15,7 +17,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from waypass_protocol.messages import LATENCY_BOUNDS_MS, OVERRIDE, HourCounts, MinuteCounts, merge_small
+from waypass_protocol.messages import (
+    CROWD,
+    LATENCY_BOUNDS_MS,
+    OVERRIDE,
+    RELEASE,
+    HourCounts,
+    MinuteCounts,
+    PassageEnd,
+    merge_small,
+)
 from waypass_protocol.reasons import Outcome, OverrideReason, Reason
 
 MINUTE = 60
@@ -62,6 +73,18 @@ class Counts:
             self._outcomes[OVERRIDE] += 1
             self._reasons[f"{OVERRIDE}-{reason.value}"] += 1
 
+    def note_passage(self, how: PassageEnd, *, now: float) -> None:
+        """Count how one opening ended, or that somebody walked through without one."""
+        self._note(how.value, now)
+
+    def note_crowd(self, *, now: float) -> None:
+        """Count one turn of the crowd's key."""
+        self._note(CROWD, now)
+
+    def note_release(self, *, now: float) -> None:
+        """Count one emergency."""
+        self._note(RELEASE, now)
+
     def take_finished(self, now: float) -> list[MinuteCounts | HourCounts]:
         """The periods that ended since this was last asked; each is given out once."""
         with self._lock:
@@ -82,6 +105,11 @@ class Counts:
             self._end_hour()
             done, self._done = self._done, []
             return done
+
+    def _note(self, what: str, now: float) -> None:
+        with self._lock:
+            self._turn(now)
+            self._outcomes[what] += 1
 
     def _turn(self, now: float) -> None:
         """Begin the minute and hour of `now`, if others are under way."""

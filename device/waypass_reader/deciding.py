@@ -11,6 +11,9 @@ Several texts in one frame give one decision:
    one frame open once, and the second opens when the lane has closed again
 3. where none opens, the first one's reason is what is shown
 
+What opened is remembered, and told to the station's other readers once the lane is open; when nobody walked through, it
+is taken back. The memo by which that is done has marks in it and no place.
+
 `decide` raises for no text that anybody knows of. Should one be found all the same, that text is malformed, the log
 names the kind of error and nothing of the text, and the lanes go on: no code can open or stall a gate by raising.
 """
@@ -18,13 +21,14 @@ names the kind of error and nothing of the text, and the lanes go on: no code ca
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import HeldList, StatusStore
-from waypass_protocol.passes import PASS_PREFIX
+from waypass_protocol.passes import PASS_PREFIX, Place
 from waypass_protocol.presentation import PRESENTATION_PREFIX
 from waypass_protocol.reasons import DECISIONS, Decision, Outcome, Reason
-from waypass_protocol.reentry import ReentryMemory
+from waypass_protocol.reentry import Memo, ReentryMemory, ReentryView, StationMark
 from waypass_reader.clock import Clock
 from waypass_reader.log import Log
 
@@ -48,10 +52,40 @@ class Footing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """The decision that counts for a frame, and the text in it that was decided so; the text is for the lane alone."""
+    """The decision that counts for a frame, and the text in it that was decided so; the text is for the lane alone.
+    One that opens has a memo, by which the opening is told to others or taken back."""
 
     text: str
     decision: Decision
+    memo: Memo | None = None
+
+
+class Others(Protocol):
+    """What the other readers of a station remember; none of it waits."""
+
+    def opened_within(self, place: Place, seconds: int, now: int) -> bool:
+        """Whether one of them opened a lane for this place."""
+
+    def marks(self, place: Place) -> tuple[StationMark, ...]:
+        """What they will know it by."""
+
+    def tell(self, memo: Memo, *, opened: bool) -> None:
+        """It opened a lane, or nobody walked through."""
+
+    def forget(self) -> None:
+        """Drop what is past its time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Station:
+    """The view that decisions ask: this reader's own memory, and the others'."""
+
+    own: ReentryMemory
+    others: Others
+
+    def opened_within(self, place: Place, seconds: int, now: int) -> bool:
+        """Whether any of them opened a lane for it."""
+        return self.own.opened_within(place, seconds, now) or self.others.opened_within(place, seconds, now)
 
 
 class Desk:
@@ -66,12 +100,16 @@ class Desk:
         clock: Clock,
         log: Log,
         rule: Callable[..., Decision] = decide,
+        others: Others | None = None,
     ) -> None:
+        """Without `others` this reader remembers alone."""
         self._log = log
         self._rule = rule
         self._gate = gate
         self._store = store
         self._memory = memory
+        self._others = others
+        self._reentry: ReentryView = memory if others is None else _Station(own=memory, others=others)
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -92,13 +130,29 @@ class Desk:
             chosen = next((each for each in judged if each.decision.outcome is Outcome.OPEN), judged[0])
             if chosen.decision.place is None:
                 return chosen
-            self._memory.remember(chosen.decision.place, now)
-            return replace(chosen, decision=replace(chosen.decision, place=None))
+            memo = self._memory.remember(chosen.decision.place, now)
+            if self._others is not None:
+                memo = replace(memo, shared=self._others.marks(chosen.decision.place))
+            return replace(chosen, decision=replace(chosen.decision, place=None), memo=memo)
+
+    def opened(self, memo: Memo) -> None:
+        """The lane is open: the others are told."""
+        if self._others is not None:
+            self._others.tell(memo, opened=True)
+
+    def take_back(self, memo: Memo) -> None:
+        """Nobody walked through, so the same pass may open a lane."""
+        with self._lock:
+            self._memory.take_back(memo)
+        if self._others is not None:
+            self._others.tell(memo, opened=False)
 
     def forget(self) -> None:
         """Drop what is past the re-entry time, on a station where nobody comes."""
         with self._lock:
             self._memory.forget(int(self._clock.now()))
+        if self._others is not None:
+            self._others.forget()
 
     def _decide(self, text: str, now: int) -> Decision:
         try:
@@ -108,7 +162,7 @@ class Desk:
                 clock_trusted=self._store.clock_trusted(now, synchronised=self._clock.synchronised()),
                 gate=self._gate,
                 lists=self._store.view,
-                reentry=self._memory,
+                reentry=self._reentry,
             )
         except Exception as error:  # noqa: BLE001 - the module's docstring says why
             self._log.warning("a code could not be judged", error=type(error).__name__)

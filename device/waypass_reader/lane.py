@@ -1,8 +1,8 @@
 """One lane: frames or scans in, decisions out, for as long as the reader runs.
 
 1. A frame is taken, decoded and, if a text in it is not answered yet, decided: `Desk.judge` has the rule for several.
-2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`open_seconds`). Everything else
-   shows its aspect and lights *please wait*; the lane goes on looking.
+2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`lane_machine` says when).
+   Everything else shows its aspect and lights *please wait*; the lane goes on looking.
 3. A text is answered once while it stays in view. It is decided again after 2 s without it, or when the lists or the
    trust in the clock changed; one that has opened is not, as long as it stays in view.
 4. 2 s after the last Waypass text was in view the lane is idle again; a poster with another code does not hold it.
@@ -28,9 +28,10 @@ from waypass_reader.decoding import decode_frame
 from waypass_reader.display import Display
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, Scan, Source
+from waypass_reader.lane_machine import Timing
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
-from waypass_reader.passage import Passage
+from waypass_reader.passage import Passage, PassageParts
 from waypass_reader.scanners.texts import TextSource
 from waypass_reader.supervision import HANGS_NS
 from waypass_reader.turnstile import Turnstile
@@ -67,19 +68,22 @@ class _Answered:
 class Lane:
     """One lane of a reader; `run` is called in a thread of its own."""
 
-    def __init__(self, name: str, parts: LaneParts, *, open_seconds: float) -> None:
+    def __init__(self, name: str, parts: LaneParts, *, timing: Timing) -> None:
         self.name = name
         self.camera = WORKS
         self._parts = parts
         self._passage = Passage(
             name,
-            turnstile=parts.turnstile,
-            display=parts.display,
-            counts=parts.counts,
-            outlet=parts.outlet,
-            clock=parts.clock,
-            log=parts.log,
-            open_seconds=open_seconds,
+            PassageParts(
+                turnstile=parts.turnstile,
+                display=parts.display,
+                counts=parts.counts,
+                outlet=parts.outlet,
+                clock=parts.clock,
+                log=parts.log,
+                memory=parts.desk,
+            ),
+            timing=timing,
         )
         self._stopping = threading.Event()
         self._answered: dict[str, _Answered] = {}
@@ -95,18 +99,35 @@ class Lane:
         return self._passage.state
 
     @property
+    def trouble(self) -> str:
+        """ "ok", or what staff should know of it."""
+        return self._passage.trouble
+
+    @property
     def in_order(self) -> bool:
         """Whether it works; also while staff let somebody through a lane that does not."""
         return self._passage.in_order
 
     def hangs(self, now_ns: int) -> bool:
-        """Whether its thread made no step for too long; while it is open, for too long after it should have closed."""
+        """Whether its thread made no step for too long."""
         step_ns = self._step_ns
-        return step_ns is not None and now_ns - max(step_ns, self._passage.closes_ns) >= HANGS_NS
+        return step_ns is not None and now_ns - step_ns >= HANGS_NS
 
     def override(self, reason: OverrideReason) -> None:
         """Open for one person, because staff say so. Called from any thread. Raises `NotOpened`."""
         self._passage.override(reason)
+
+    def sensed(self, active: bool) -> None:
+        """Its passage sensor went on or off. Called from any thread, as are the next two."""
+        self._passage.sensed(active)
+
+    def crowd(self, turned: bool) -> None:
+        """The crowd's key was turned, or turned back."""
+        self._passage.crowd(turned)
+
+    def release(self, pressed: bool) -> None:
+        """The emergency release was pressed, or is over: reported, and nothing else."""
+        self._passage.release(pressed)
 
     def stop(self) -> None:
         """End `run` soon. Called from any thread."""
@@ -158,6 +179,7 @@ class Lane:
 
     def _look_if_in_order(self, frame: Frame | Scan) -> None:
         """A frame came, so a lane that was out of order tries to be idle."""
+        self._passage.check()
         if not self._passage.mend():
             self._stopping.wait(RETRY_SECONDS)
         elif self.state is not LaneState.OPEN:
@@ -174,6 +196,7 @@ class Lane:
         waiting = self._see(texts, footing, decoded_ns)
         if not waiting:
             return
+        self._passage.see()
         judgement = self._parts.desk.judge(waiting)
         decided_ns = self._seen_ns = self._parts.clock.monotonic_ns()
         opened = judgement.decision.outcome is Outcome.OPEN
@@ -184,6 +207,7 @@ class Lane:
             judgement.decision,
             frame_to_decision_ms=(decided_ns - frame.at_ns) / 1e6,
             decode_ms=(decoded_ns - started_ns) / 1e6,
+            memo=judgement.memo,
         )
         if not self.in_order:
             self._stopping.wait(RETRY_SECONDS)
@@ -210,7 +234,11 @@ class Lane:
 
     def _let_pass(self) -> None:
         """No frame is looked at while somebody walks through; what stood in view then still stands there after."""
-        if self._passage.wait_closed(self._stopping):
+        was_open = False
+        while self._passage.wait_closed(self._stopping, seconds=RETRY_SECONDS) and not self._stopping.is_set():
+            was_open = True
+            self._step()
+        if was_open:
             now_ns = self._parts.clock.monotonic_ns()
             for answered in self._answered.values():
                 answered.seen_ns = now_ns

@@ -8,6 +8,7 @@
    `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state, so that
    staff see it after a break too. Counts wait for a connection, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
+   What the station's readers tell each other of re-entry (`sharing`) goes the same way, and is not kept for later.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
 6. An error that nobody foresaw is logged by its kind and costs one message or one look. Were it to end the client's
    thread, the reader would go on deciding, deaf, and call itself connected.
@@ -17,7 +18,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ from waypass_protocol.messages import (
     Presence,
     PresenceMessage,
     ReaderMessage,
+    ReentryMessage,
     StateMessage,
     encode_message,
 )
@@ -95,14 +97,18 @@ class StatusLink:
         clock: Clock,
         log: Log,
         state: Callable[[], StateMessage],
+        hear_reentry: Callable[[str, bytes], None] | None = None,
     ) -> None:
-        """Raises `ConfigurationError` when a password, certificate or key file is of no use."""
+        """`hear_reentry` is given what other readers of the station tell; without it they are not listened to.
+
+        Raises `ConfigurationError` when a password, certificate or key file is of no use."""
         self._topics = topics
         self._reader = reader
         self._inbox = inbox
         self._clock = clock
         self._log = log
         self._state = state
+        self._hear_reentry = hear_reentry
         self._lock = threading.RLock()
         self._wanted = SnapshotWanted(inbox.store)
         self._connected = False
@@ -161,11 +167,21 @@ class StatusLink:
                 self._state_changed = True
         with self._waiting_lock:
             if message.state is LaneState.WAIT:
-                self._waiting[message.lane] = message
+                self._waiting[message.lane] = replace(message, passage=None)  # which is said once
             else:
                 self._waiting.pop(message.lane, None)
         if self._connected:
             self._publish(message, "live", qos=0)
+
+    def say_state_soon(self) -> None:
+        """Something of the reader changed that its state tells."""
+        with self._lock:
+            self._state_changed = True
+
+    def say_reentry(self, message: ReentryMessage) -> None:
+        """Tell the station's other readers, if anybody is there."""
+        if self._connected:
+            self._client.publish(self._topics.reentry(self._reader), encode_message(message), 0)
 
     def say_counts(self, counts: list[MinuteCounts | HourCounts]) -> None:
         """Publish finished counts, when there is a connection."""
@@ -247,6 +263,8 @@ class StatusLink:
 
     def _take(self, message: mqtt.MQTTMessage) -> None:
         """Rule 2."""
+        if self._hear_reentry is not None and self._take_reentry(self._hear_reentry, message):
+            return
         try:
             topic = self._topics.read_status(message.topic)
         except (Malformed, UnicodeDecodeError):
@@ -258,10 +276,23 @@ class StatusLink:
             self._state_changed = True
             self._say_state_if_due()
 
+    def _take_reentry(self, hear: Callable[[str, bytes], None], message: mqtt.MQTTMessage) -> bool:
+        """Whether it was another reader's word; a retained one is old, and nobody's."""
+        try:
+            reader = self._topics.read_reentry(message.topic)
+            if reader is not None and not message.retain:
+                hear(reader, bytes(message.payload))
+        except (Malformed, UnicodeDecodeError):
+            self._inbox.refuse_topic("a re-entry mark that is none")
+            return True
+        return reader is not None
+
     def _subscribe_all(self) -> None:
         """Rule 1. The broker sends what is retained, also for a topic that was subscribed before."""
         self._client.subscribe(self._topics.head, qos=0)
         self._client.subscribe(self._topics.all_deltas, qos=1)
+        if self._hear_reentry is not None:
+            self._client.subscribe(self._topics.reentry("+"), qos=0)
         self._update_snapshots()
 
     def _update_snapshots(self) -> None:

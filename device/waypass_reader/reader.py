@@ -17,23 +17,26 @@ from typing import Any, TextIO
 from waypass_protocol.admission import Gate
 from waypass_protocol.assembly import StatusStore
 from waypass_protocol.keys import TrustSet
-from waypass_protocol.messages import LaneState, StateMessage
+from waypass_protocol.messages import LaneState, ReentryMessage, StateMessage
 from waypass_protocol.reentry import ReentryMemory
 from waypass_protocol.topics import Topics
 from waypass_reader.board import Board, BoardDisplay
 from waypass_reader.clock import Clock
-from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable
+from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable, StationBoxTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
 from waypass_reader.frames import SourceOpener, open_source
 from waypass_reader.inbox import StatusInbox
+from waypass_reader.inputs import Contact, SharedInputs, close_all, connect_lane
 from waypass_reader.lane import Lane, LaneParts
 from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
 from waypass_reader.metrics import Sources, check_host, metrics_route
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
+from waypass_reader.sharing import HttpKeySource, Sharing
+from waypass_reader.simulated_turnstile import SimulatedTurnstile
 from waypass_reader.store_files import DiskKeeper
 from waypass_reader.supervision import Notifier, Supervision, status_line
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
@@ -69,6 +72,7 @@ class Reader:
         keeper = DiskKeeper(table.state, log=log)
         store = StatusStore(trust=trust, keeper=keeper, floors=keeper.floors, clock_skew=table.policy.clock_skew)
         self._inbox = StatusInbox(store=store, keeper=keeper, clock=clock, log=log)
+        self._sharing = None if table.station_box is None else self._make_sharing(table.station_box)
         self._desk = Desk(
             gate=Gate(trust=trust, scope=table.scope, policy=table.policy),
             store=store,
@@ -79,12 +83,19 @@ class Reader:
             ),
             clock=clock,
             log=log,
+            others=self._sharing,
         )
         self._link = self._make_link()
         self._writer = Writer(stdout)
-        factories = {pins: make_pin_factory(pins) for pins in {lane.turnstile.kind for lane in table.lanes}}
+        kinds = {lane.turnstile.kind for lane in table.lanes} | ({table.inputs.kind} if table.inputs else set())
+        factories = {pins: make_pin_factory(pins) for pins in kinds}
         self._board = Board(lane.name for lane in table.lanes)
+        self._contacts: list[Contact] = []
+        self._simulated: list[SimulatedTurnstile] = []
         self._lanes = [self._make_lane(lane, factories) for lane in table.lanes]
+        self._shared = SharedInputs(self._lanes, counts=self._counts, clock=clock, log=log, changed=self._say_soon)
+        if table.inputs is not None:
+            self._shared.connect(table.inputs.contacts(), factory=factories[table.inputs.kind])
         self._servers = self._make_servers()
 
     def stop(self) -> None:
@@ -98,6 +109,8 @@ class Reader:
             self._log.info("no broker is configured; the gate decides by what it holds")
         else:
             self._link.start()
+        if self._sharing is not None:
+            self._sharing.start()
         for what, server in self._servers.items():
             server.start()
             self._log.info(what, address=server.address)
@@ -113,6 +126,12 @@ class Reader:
                     for lane in self._lanes:
                         lane.stop()
         finally:
+            self._shared.close()
+            close_all(self._contacts)
+            for simulated in self._simulated:
+                simulated.close()
+            if self._sharing is not None:
+                self._sharing.close()
             for server in self._servers.values():
                 server.close()
             if self._link is not None:
@@ -152,6 +171,11 @@ class Reader:
         """What the reader says of itself now."""
         health = {"disk": self._inbox.disk_health}
         health |= {f"camera {lane.name}": lane.camera for lane in self._lanes}
+        # What a camera says is said already.
+        health |= {f"lane {lane.name}": "ok" if lane.trouble == lane.camera else lane.trouble for lane in self._lanes}
+        health |= self._shared.health()
+        if self._sharing is not None:
+            health["re-entry"] = self._sharing.health
         if self._writer.dropped:
             health["display"] = f"{self._writer.dropped} lines were dropped"
         return StateMessage(
@@ -176,12 +200,35 @@ class Reader:
             clock=self._clock,
             log=self._log,
             state=self.state,
+            hear_reentry=None if self._sharing is None else self._sharing.hear,
         )
 
+    def _make_sharing(self, table: StationBoxTable) -> Sharing:
+        return Sharing(
+            reader=self._table.reader,
+            reentry=self._table.policy.reentry,
+            source=HttpKeySource(address=table.address, key=read_key(table.key_file)),
+            publish=self._say_reentry,
+            clock=self._clock,
+            log=self._log,
+            changed=self._say_soon,
+        )
+
+    def _say_reentry(self, message: ReentryMessage) -> None:
+        if self._link is not None:
+            self._link.say_reentry(message)
+
+    def _say_soon(self) -> None:
+        if self._link is not None:
+            self._link.say_state_soon()
+
     def _make_lane(self, lane: LaneTable, factories: Mapping[Pins, Any]) -> Lane:
+        factory = factories[lane.turnstile.kind]
+        if (mechanics := lane.turnstile.mechanics()) is not None:
+            self._simulated.append(SimulatedTurnstile(mechanics, factory=factory))
         parts = LaneParts(
             open_source=SourceOpener(partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns)),
-            turnstile=GpioTurnstile(lane.turnstile.wiring(), factory=factories[lane.turnstile.kind]),
+            turnstile=GpioTurnstile(lane.turnstile.wiring(), factory=factory),
             display=self._make_display(lane),
             desk=self._desk,
             counts=self._counts,
@@ -189,7 +236,9 @@ class Reader:
             clock=self._clock,
             log=self._log,
         )
-        return Lane(lane.name, parts, open_seconds=lane.turnstile.open_seconds)
+        made = Lane(lane.name, parts, timing=lane.turnstile.timing())
+        self._contacts += connect_lane(lane.turnstile.contacts(), made, factory=factory, log=self._log)
+        return made
 
     def _make_servers(self) -> dict[str, WebServer]:
         """The pages and the metrics, as far as they are configured."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from waypass_reader.log import Log
 
 HANGS_NS = 20 * 10**9
-"""A part that made no step for so long hangs. A lane that is open has as long after its time."""
+"""A part that made no step for so long hangs."""
 
 
 class Notifier:

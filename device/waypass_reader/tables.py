@@ -7,6 +7,7 @@ unknown key's message also names the known ones. A path that is not absolute is 
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
@@ -34,6 +35,18 @@ def _named(value: object, info: ValidationInfo) -> object:
         return check_name(value, what=str(info.field_name))
     except Malformed as error:
         raise ValueError(str(error)) from None
+
+
+def check_address(value: str) -> str:
+    """An address of pages as it stands in a file. Raises `ValueError`."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or parts.username or parts.query or parts.fragment or not value.isascii() or not value.isprintable():
+        raise ValueError(f"expected an address such as http://127.0.0.1:8480, got {value!r}")
+    return value
 
 
 PathBeside = Annotated[Path, BeforeValidator(_beside)]

@@ -4,6 +4,9 @@ What others notice knows only *go* and *please wait for staff*: there is no lamp
 
 - `open` gives the relay one pulse and lights the go lamp; the barrier's own mechanics close it.
 - `wait` lights the other lamp, `idle` turns both off.
+- `check` tells what is wrong with the relay: that it could not be let go, and, where a second pair of its contacts is
+  wired to an input (`relay_sense`), that it did not move when it was told to. One that did not pull is believed to
+  work again when it pulls; one that sticks, when it has let go.
 
 Pins are BCM numbers. `gpio` drives them through lgpio, Raspberry Pi OS's own library; `mock` are gpiozero's pins that
 are not there, used only when the configuration says so. There is no falling back from one to the other: a gate
@@ -23,6 +26,10 @@ from gpiozero.pins.mock import MockFactory
 
 from waypass_reader.errors import MissingLibrary, ReaderError
 
+CONTACT_SECONDS = 0.1
+_DEAD = "the relay does not pull when it is told to; look at its supply"
+_STUCK = "the relay is stuck and holds the barrier open; replace it"
+
 
 class TurnstileError(ReaderError):
     """The pins can't be driven; the lane is out of order."""
@@ -37,12 +44,14 @@ class Pins(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wiring:
-    """BCM numbers of the three outputs, and how long the relay is pulled, in seconds."""
+    """BCM numbers of the three outputs and of the relay's contacts, and for how many seconds the relay is pulled."""
 
     relay: int
     lamp_go: int
     lamp_wait: int
     pulse_seconds: float = 0.5
+    relay_sense: int | None = None
+    sense_active_low: bool = True
 
 
 class Turnstile(Protocol):
@@ -57,22 +66,32 @@ class Turnstile(Protocol):
     def idle(self) -> None:
         """Both lamps off."""
 
+    def check(self) -> None:
+        """Raise what is wrong with it; nothing moves but a relay that should have been let go."""
+
     def close(self) -> None:
         """Give the pins back."""
 
 
 class GpioTurnstile:
-    """Three outputs of a board, or of gpiozero's mock."""
+    """Three outputs and perhaps one input of a board, or of gpiozero's mock."""
 
     def __init__(self, wiring: Wiring, *, factory: Any) -> None:
         """`factory` is a gpiozero pin factory. Raises `TurnstileError` when a pin can't be had."""
         self._pulse_seconds = wiring.pulse_seconds
         self._lock = threading.Lock()  # between the pulse's end and whoever opens
         self._pulse: threading.Timer | None = None
+        self._look: threading.Timer | None = None
+        self._sense: Any = None
+        self._trouble = ""
         devices: list[Any] = []
         try:
             for number in (wiring.relay, wiring.lamp_go, wiring.lamp_wait):
                 devices.append(gpiozero.DigitalOutputDevice(number, pin_factory=factory))
+            if wiring.relay_sense is not None:
+                number = wiring.relay_sense
+                pull_up = wiring.sense_active_low
+                self._sense = gpiozero.DigitalInputDevice(number, pull_up=pull_up, pin_factory=factory)
         except (gpiozero.GPIOZeroError, OSError) as error:
             for device in devices:
                 device.close()
@@ -86,8 +105,10 @@ class GpioTurnstile:
         """
         with self._lock:
             self._drive(self._relay.on)
-            if self._pulse is not None:
-                self._pulse.cancel()
+            for timer in (self._pulse, self._look):
+                if timer is not None:
+                    timer.cancel()
+            self._look = None
             self._pulse = pulse = threading.Timer(self._pulse_seconds, lambda: self._let_go(pulse))
             pulse.daemon = True
             pulse.start()
@@ -96,37 +117,56 @@ class GpioTurnstile:
 
     def wait(self) -> None:
         """Light *please wait*."""
-        self._check_relay()
+        self.check()
         self._drive(self._lamp_go.off)
         self._drive(self._lamp_wait.on)
 
     def idle(self) -> None:
         """Both lamps off."""
-        self._check_relay()
+        self.check()
         self._drive(self._lamp_go.off)
         self._drive(self._lamp_wait.off)
 
     def close(self) -> None:
         """Everything off, pins given back."""
         with self._lock:
-            if self._pulse is not None:
-                self._pulse.cancel()
-            self._pulse = None
-            for device in (self._relay, self._lamp_go, self._lamp_wait):
-                device.close()
+            for timer in (self._pulse, self._look):
+                if timer is not None:
+                    timer.cancel()
+            self._pulse = self._look = None
+            for device in (self._relay, self._lamp_go, self._lamp_wait, self._sense):
+                if device is not None:
+                    device.close()
 
     def _let_go(self, pulse: threading.Timer) -> None:
-        """The end of a pulse, unless another has begun. A failure here is found by the next `_check_relay`."""
+        """The end of a pulse, unless another has begun. A failure here is found by the next `check`."""
         with self._lock:
-            if pulse is self._pulse:
-                with contextlib.suppress(gpiozero.GPIOZeroError, OSError):
-                    self._relay.off()
+            if pulse is not self._pulse:
+                return
+            if self._sense is not None:
+                self._trouble = "" if self._sense.is_active else _DEAD
+            with contextlib.suppress(gpiozero.GPIOZeroError, OSError):
+                self._relay.off()
+            if self._sense is not None and not self._trouble:
+                self._look = look = threading.Timer(CONTACT_SECONDS, lambda: self._look_let_go(look))
+                look.daemon = True
+                look.start()
 
-    def _check_relay(self) -> None:
+    def _look_let_go(self, look: threading.Timer) -> None:
+        """The contacts had their time to fall back."""
+        with self._lock:
+            if look is self._look and self._sense.is_active:
+                self._trouble = _STUCK
+
+    def check(self) -> None:
         """A relay that could not be let go would hold the barrier open: try again, and tell."""
         with self._lock:
             if self._pulse is not None and not self._pulse.is_alive():
                 self._drive(self._relay.off)
+            if self._trouble == _STUCK and not self._sense.is_active:
+                self._trouble = ""
+            if self._trouble:
+                raise TurnstileError(f"turnstile: {self._trouble}")
 
     @staticmethod
     def _drive(action: Callable[[], object]) -> None:
@@ -158,6 +198,9 @@ class RecordingTurnstile:
     def idle(self) -> None:
         """Remember it."""
         self.told.append("idle")
+
+    def check(self) -> None:
+        """Nothing is wrong with what is not there."""
 
     def close(self) -> None:
         """Remember it."""

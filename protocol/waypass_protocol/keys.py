@@ -253,9 +253,9 @@ def _read_jwk(row: object, *, what: str) -> TrustedKey:
         raise Malformed(f"{what}: expected kty OKP and crv Ed25519, got {row.get('kty')!r} and {row.get('crv')!r}")
     if "d" in row:
         raise Malformed(f"{what}: holds a private part; a trust set holds public keys only")
-    raw = _read_base64url(row.get("x"), length=_ED25519_LENGTH, what=f"{what}: x")
+    raw = read_base64url(row.get("x"), length=_ED25519_LENGTH, what=f"{what}: x")
     _check_point(raw, what=what)
-    kid = _read_base64url(row.get("kid"), length=cose.KID_LENGTH, what=f"{what}: kid")
+    kid = read_base64url(row.get("kid"), length=cose.KID_LENGTH, what=f"{what}: kid")
     if kid != key_id(raw):
         raise Malformed(f"{what}: expected kid {base64url(key_id(raw))} as computed from x, got {row['kid']}")
     nbf, exp = _read_seconds(row, "nbf", what), _read_seconds(row, "exp", what)
@@ -291,7 +291,8 @@ def _read_seconds(row: dict[str, Any], name: str, what: str) -> int:
     return value
 
 
-def _read_base64url(value: object, *, length: int, what: str) -> bytes:
+def read_base64url(value: object, *, length: int, what: str) -> bytes:
+    """Base64url without padding, of exactly so many bytes. Raises `Malformed`."""
     if not isinstance(value, str):
         raise Malformed(f"{what}: expected base64url text, got {type(value).__name__}")
     try:

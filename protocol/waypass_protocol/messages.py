@@ -1,4 +1,5 @@
-"""What a reader says of itself: presence, state, live and counts (wire format §8), as JSON objects.
+"""What a reader says: of itself presence, state, live and counts, to its station's other readers reentry (wire format
+§8), as JSON objects.
 
 No pass, index, key or person has a member here. Each message is read strictly: exactly the members of its record,
 each of its type, at most `MAX_MESSAGE` bytes, otherwise `Malformed`.
@@ -19,9 +20,13 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 MAX_MESSAGE = 64 * 1024
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+_EPOCH_HEX = re.compile(r"[0-9a-f]{16}")
 SMALLEST_COUNT = 5
 # How openings by staff are counted: an outcome beside those of decisions, and reasons with this before their code.
 OVERRIDE = "override"
+# How a minute counts the crowd's key and the emergency release, each time that one begins.
+CROWD = "crowd"
+RELEASE = "release"
 # Upper bounds in milliseconds, frame to decision; the last bucket is open.
 LATENCY_BOUNDS_MS = (5, 10, 15, 25, 50, 100, 200, 500)
 
@@ -40,6 +45,16 @@ class LaneState(StrEnum):
     OPEN = "open"
     WAIT = "wait"
     OUT_OF_ORDER = "out-of-order"
+
+
+class PassageEnd(StrEnum):
+    """How an opening ended, by the lane's own sensor: somebody walked through, or nobody; `opened` where no sensor can
+    tell. `unasked`: somebody walked through and nothing had let them in."""
+
+    PASSED = "passed"
+    ANNULLED = "annulled"
+    OPENED = "opened"
+    UNASKED = "unasked"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,13 +93,17 @@ class StateMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveMessage:
-    """A lane's present state for the station's own staff page; never stored. Open without an outcome: by staff."""
+    """A lane's present state for the station's own staff page; never stored. Open without an outcome: by staff.
+
+    `passage` tells what the sensor saw at this moment; the other members are then as they were before, but for how an
+    opening ended, which comes with the state after it."""
 
     lane: str
     state: LaneState
     outcome: Outcome | None
     reason: Reason | None
     aspect: Shown | None
+    passage: PassageEnd | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,13 +125,24 @@ class HourCounts:
     latency: tuple[int, ...]
 
 
-ReaderMessage = PresenceMessage | StateMessage | LiveMessage | MinuteCounts | HourCounts
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReentryMessage:
+    """A pass opened a lane, for the other readers of the station: the name of a key, and the HMAC of the pass's place
+    under it, both hex. `opened` is false when nobody walked through, which takes it back."""
+
+    epoch: str
+    mark: str
+    opened: bool
+
+
+ReaderMessage = PresenceMessage | StateMessage | LiveMessage | MinuteCounts | HourCounts | ReentryMessage
 
 _LEAF_TYPES: dict[str, tuple[type[Any], ...]] = {
     "presence": (PresenceMessage,),
     "state": (StateMessage,),
     "live": (LiveMessage,),
     "counts": (MinuteCounts, HourCounts),
+    "reentry": (ReentryMessage,),
 }
 
 
@@ -195,6 +225,7 @@ def _live(document: dict[str, Any], what: str) -> LiveMessage:
         outcome=None if document["outcome"] is None else _choice(document, "outcome", Outcome, what),
         reason=None if document["reason"] is None else _choice(document, "reason", Reason, what),
         aspect=None if document["aspect"] is None else _choice(document, "aspect", Shown, what),
+        passage=None if document["passage"] is None else _choice(document, "passage", PassageEnd, what),
     )
 
 
@@ -214,12 +245,22 @@ def _hour(document: dict[str, Any], what: str) -> HourCounts:
     )
 
 
+def _reentry(document: dict[str, Any], what: str) -> ReentryMessage:
+    for name, pattern, expected in (("epoch", _EPOCH_HEX, "16"), ("mark", _SHA256_HEX, "64")):
+        value = document[name]
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            # What came may be a mark: it is not repeated.
+            raise Malformed(f"{what}: expected {name} as {expected} lowercase hex digits")
+    return ReentryMessage(epoch=document["epoch"], mark=document["mark"], opened=_flag(document, "opened", what))
+
+
 _READERS: dict[type[Any], Callable[[dict[str, Any], str], ReaderMessage]] = {
     PresenceMessage: _presence,
     StateMessage: _state,
     LiveMessage: _live,
     MinuteCounts: _minute,
     HourCounts: _hour,
+    ReentryMessage: _reentry,
 }
 
 

@@ -5,6 +5,8 @@ minutes, so that neither a memory dump of yesterday nor a neighbour's reader tel
 previous key is still asked until everything that it marked is forgotten.
 
 Keys are an argument: `new_key` is called for 32 random bytes. One thread writes; any thread reads.
+
+What an opening left can be taken back by its memo, when nobody walked through: a memo holds marks, and no place.
 """
 
 import hmac
@@ -15,6 +17,19 @@ from typing import Protocol
 from waypass_protocol.passes import Place
 
 KEY_LIFE = 600
+
+
+StationMark = tuple[str, bytes]
+"""The name of a station's key, and a mark under it (`waypass_protocol.station_reentry`)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memo:
+    """What one opening left: the mark in the reader's own memory and its second, and those for the station's others."""
+
+    mark: bytes = field(repr=False)
+    at: int
+    shared: tuple[StationMark, ...] = field(default=(), repr=False)
 
 
 class ReentryView(Protocol):
@@ -60,21 +75,29 @@ class ReentryMemory:
         """
         for epoch in self._epochs:
             if epoch.opened:
-                opened = epoch.opened.get(_mark(epoch.keyed, place))
+                opened = epoch.opened.get(mark_of(epoch.keyed, place))
                 if opened is not None and now - opened < seconds:
                     return True
         return False
 
-    def remember(self, place: Place, now: int) -> None:
+    def remember(self, place: Place, now: int) -> Memo:
         """Note that this place opened a lane at `now`."""
         self.forget(now)
         if not 0 <= now - self._epochs[0].since < KEY_LIFE:
             self._epochs.insert(0, self._new_epoch(now))
         # Once only, under whichever key: the newest opening counts, and stands last, in the order of the times.
         for epoch in self._epochs:
-            epoch.opened.pop(_mark(epoch.keyed, place), None)
+            epoch.opened.pop(mark_of(epoch.keyed, place), None)
         newest = self._epochs[0]
-        newest.opened[_mark(newest.keyed, place)] = now
+        mark = mark_of(newest.keyed, place)
+        newest.opened[mark] = now
+        return Memo(mark=mark, at=now)
+
+    def take_back(self, memo: Memo) -> None:
+        """Nobody walked through; an opening after that one stays."""
+        for epoch in self._epochs:
+            if epoch.opened.get(memo.mark) == memo.at:
+                del epoch.opened[memo.mark]
 
     def __len__(self) -> int:
         """How many openings are remembered."""
@@ -97,7 +120,8 @@ class ReentryMemory:
         self._epochs = [epoch for number, epoch in enumerate(self._epochs) if number == 0 or epoch.opened]
 
 
-def _mark(keyed: hmac.HMAC, place: Place) -> bytes:
+def mark_of(keyed: hmac.HMAC, place: Place) -> bytes:
+    """The mark of a place, under an HMAC-SHA-256 that has read its key and nothing else."""
     mac = keyed.copy()
     mac.update(place.idx.to_bytes(8, "big") + place.uri.encode())
     return mac.digest()

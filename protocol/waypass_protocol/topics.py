@@ -26,6 +26,7 @@ class ReaderTopic:
 
 
 READER_LEAVES = ("presence", "state", "live", "counts")
+REENTRY_LEAF = "reentry"
 
 
 class Topics:
@@ -51,6 +52,21 @@ class Topics:
         if leaf not in READER_LEAVES:
             raise Malformed(f"topic: expected a leaf among {', '.join(READER_LEAVES)}, got {leaf!r}")
         return f"{self.root}/reader/{name}/{leaf}"
+
+    def reentry(self, reader: str) -> str:
+        """Where a reader tells the others of its station that a pass opened a lane; `+` as reader subscribes to all.
+
+        Not one of a reader's leaves: it says nothing to staff or server, and is for the station's readers alone.
+        """
+        name = reader if reader == "+" else check_name(reader, what="reader")
+        return f"{self.root}/reader/{name}/{REENTRY_LEAF}"
+
+    def read_reentry(self, topic: str) -> str | None:
+        """Whose such topic it is; None for any other. Raises `Malformed` for a reader that can't be one."""
+        start, end = f"{self.root}/reader/", f"/{REENTRY_LEAF}"
+        if not (topic.startswith(start) and topic.endswith(end)):
+            return None
+        return check_name(topic[len(start) : -len(end)], what="reader")
 
     def read_status(self, topic: str) -> StatusTopic:
         """What a topic carries. Raises `Malformed` for one that carries no status message of this network."""

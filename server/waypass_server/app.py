@@ -1,4 +1,6 @@
-"""The HTTP application: the routers put together around one `Services`. It starts no thread and opens no connection."""
+"""The HTTP application: the routers put together around one `Services`, and the console. It starts no thread and opens
+no connection.
+"""
 
 from fastapi import FastAPI
 
@@ -18,6 +20,8 @@ from waypass_server.api import (
     wallet_files,
 )
 from waypass_server.api.limits import BodyLimit
+from waypass_server.console.app import create_console
+from waypass_server.fleet_watch import FleetWatch
 from waypass_server.health import Vitals
 from waypass_server.services import Services
 
@@ -36,9 +40,9 @@ _TAGS = [
 ]
 
 
-def create_app(services: Services, *, vitals: Vitals | None = None) -> FastAPI:
-    """The application. Whoever calls runs publisher and scheduler beside it (`serving`), and says by `vitals` how
-    they are.
+def create_app(services: Services, *, vitals: Vitals | None = None, fleet_watch: FleetWatch | None = None) -> FastAPI:
+    """The application. Whoever calls runs publisher and scheduler beside it (`serving`), says by `vitals` how they are,
+    and feeds `fleet_watch` from the message bus.
     """
     app = FastAPI(
         title="Waypass server",
@@ -70,4 +74,11 @@ def create_app(services: Services, *, vitals: Vitals | None = None) -> FastAPI:
         wallet_files,
     ):
         app.include_router(module.router)
+    console = create_console(
+        services,
+        vitals=app.state.vitals,
+        fleet_watch=fleet_watch or FleetWatch(services.settings.network, services.clock),
+        source_key=app.state.source_key,
+    )
+    app.mount("/ops", console)
     return app

@@ -113,8 +113,10 @@ def judge(
     return aspects, why
 
 
-def standing_of(session: Session, person_id: int, now: int) -> Standing:
-    """The standing of a person at `now` (UNIX seconds)."""
+def standing_of(session: Session, person_id: int, now: int, *, as_if: Entry | None = None) -> Standing:
+    """The standing of a person at `now` (UNIX seconds). `as_if`: an entry that counts as if it were in effect already,
+    for whoever has to know what it would do.
+    """
     network_id = session.execute(select(Person.network_id).where(Person.id == person_id)).scalar_one()
     scopes = session.scalars(select(Scope).where(Scope.network_id == network_id).order_by(Scope.number)).all()
     entries = _living_entries(session, person_id)
@@ -126,7 +128,7 @@ def standing_of(session: Session, person_id: int, now: int) -> Standing:
     ).all()
     aspects, why = judge(
         [_scope_rules(scope) for scope in scopes],
-        entries=[_in_force(entry) for entry in entries if is_in_effect(entry, now)],
+        entries=[_in_force(entry) for entry in entries if entry is as_if or is_in_effect(entry, now)],
         facts=[_fact_in_force(fact) for fact in facts if fact.valid_from <= now],
         exemptions=[exemption.id for exemption in exemptions if exemption.starts_at <= now],
     )

@@ -93,8 +93,7 @@ def propose_version(
 
 def approve_version(session: Session, *, version: BasisVersion, actor: Actor, now: int) -> BasisVersion:
     """Put a version in force in place of the one before. Raises `SamePerson` or `Conflict`."""
-    if actor.staff_id == version.proposed_by:
-        raise SamePerson("approve: expected another person than the one who proposed the basis")
+    check_approver(version, actor)
     if version.state is VersionState.IN_FORCE and version.approved_by == actor.staff_id:
         return version
     newest = max(other.number for other in version.basis.versions)
@@ -108,6 +107,12 @@ def approve_version(session: Session, *, version: BasisVersion, actor: Actor, no
     version.approved_at = now
     _log(session, version, actor, "basis.approved", now)
     return version
+
+
+def check_approver(version: BasisVersion, actor: Actor) -> None:
+    """It takes two. Raises `SamePerson`."""
+    if actor.staff_id == version.proposed_by:
+        raise SamePerson("approve: expected another person than the one who proposed the basis")
 
 
 def find_basis(session: Session, network_id: int, basis_id: int) -> Basis:

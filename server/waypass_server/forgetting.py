@@ -5,7 +5,8 @@
 2. a nonce that expired, and those of a wallet that ended
 3. a desk code that expired, used or not
 4. a wallet that ended, once its nonces are gone
-5. a wrong desk code, when its window is over
+5. a wrong desk code, and a wrong token at the console, when its window is over
+6. a session at the console that has ended, and a form that was sent in one that has
 
 Each call does at most one batch of each kind, so that no other writer waits for long; the scheduler calls every
 second. A look that finds nothing takes no writer's lock.
@@ -19,6 +20,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, CursorResult, delete, exists, insert, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from waypass_server.console.sessions import LONGEST
+from waypass_server.models.console import ConsoleSession, FailedSignIn, Submission
 from waypass_server.models.people import DeskCode, FailedEnrolment, Wallet
 from waypass_server.models.status import Challenge, PassRow, UsedIndex
 from waypass_server.people import ATTEMPT_WINDOW
@@ -45,7 +48,7 @@ def forget(services: Services) -> int:
 
 
 def _others(now: int) -> list[_Kind]:
-    """Rules 2 to 5: what names a row, and when it goes. A wallet has to wait for its nonces."""
+    """Rules 2 to 6: what names a row, and when it goes. A wallet has to wait for its nonces."""
     ended = select(Wallet.id).where(Wallet.ended_at <= now)
     nonces = exists().where(Challenge.wallet_id == Wallet.id)
     return [
@@ -54,6 +57,9 @@ def _others(now: int) -> list[_Kind]:
         # Later than it ended: a request that came in just before may be writing a nonce still.
         (Wallet.id, (Wallet.ended_at <= now - KEPT) & ~nonces),
         (FailedEnrolment.id, FailedEnrolment.at <= now - ATTEMPT_WINDOW),
+        (FailedSignIn.id, FailedSignIn.at <= now - ATTEMPT_WINDOW),
+        (ConsoleSession.id, ConsoleSession.ends_at <= now),
+        (Submission.id, Submission.at <= now - LONGEST),
     ]
 
 

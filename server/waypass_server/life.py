@@ -164,6 +164,20 @@ def after(action: Action, life: Life, actor: Actor, now: int) -> State:
     return rule.target or life.state
 
 
+def refusal(action: Action, life: Life, actor: Actor, now: int) -> LifeError | None:
+    """Why the action cannot be taken, or None: for whoever shows what can be done before somebody tries."""
+    try:
+        after(action, life, actor, now)
+    except LifeError as error:
+        return error
+    return None
+
+
+def undo_until(life: Life) -> int:
+    """The last second at which an entry that was approved can be undone (rule 4)."""
+    return max(moment for moment in (life.approved_at, life.effective_at, 0) if moment is not None) + UNDO_PERIOD
+
+
 def check_actor(action: Action, actor: Actor) -> None:
     """Rule 1. Raises `NotAllowed`."""
     rule = RULES[action]
@@ -193,11 +207,10 @@ def already_done(action: Action, life: Life, actor: Actor) -> bool:
 
 
 def _check_undo_period(life: Life, now: int) -> None:
-    since = max(moment for moment in (life.approved_at, life.effective_at, 0) if moment is not None)
-    if now > since + UNDO_PERIOD:
-        raise TooLate(
-            f"undo: expected it within {UNDO_PERIOD} s, got {now - since} s; lift or withdraw the entry instead"
-        )
+    late = now - undo_until(life)
+    if late > 0:
+        came = UNDO_PERIOD + late
+        raise TooLate(f"undo: expected it within {UNDO_PERIOD} s, got {came} s; lift or withdraw the entry instead")
 
 
 def _where(life: Life) -> str:

@@ -56,10 +56,7 @@ def decide(
 ) -> Objection:
     """A reviewer's decision: lift the entry, or uphold it. Raises `LifeError`, `SamePerson` or `Conflict`."""
     entry = objection.entry
-    life.check_actor(Action.LIFT, actor)
-    life.check_other_person("decide", entry.life(), actor)
-    if authority_id is not None and authority_id == entry.version.basis.authority_id:
-        raise SamePerson("decide: expected a reviewer who does not work for the entry's authority")
+    check_reviewer(entry, actor=actor, authority_id=authority_id)
     if objection.state is not ObjectionState.OPEN:
         raise Conflict(f"decide: expected an objection that is open, this one is {objection.state.value}")
     if now >= objection.decide_by:
@@ -78,9 +75,17 @@ def decide(
     return objection
 
 
-def find_objection(session: Session, network_id: int, objection_id: int) -> Objection:
-    """Locked until the transaction ends. Raises `NotFound`."""
-    objection = session.get(Objection, objection_id, with_for_update=True)
+def check_reviewer(entry: Entry, *, actor: Actor, authority_id: int | None) -> None:
+    """Rule 3. Raises `LifeError` or `SamePerson`."""
+    life.check_actor(Action.LIFT, actor)
+    life.check_other_person("decide", entry.life(), actor)
+    if authority_id is not None and authority_id == entry.version.basis.authority_id:
+        raise SamePerson("decide: expected a reviewer who does not work for the entry's authority")
+
+
+def find_objection(session: Session, network_id: int, objection_id: int, *, lock: bool = True) -> Objection:
+    """Locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
+    objection = session.get(Objection, objection_id, with_for_update=lock)
     if objection is None or objection.entry.network_id != network_id:
         raise NotFound(f"objection: expected one of the network's objections, got {objection_id}")
     return objection

@@ -55,6 +55,14 @@ class PaperPass:
     exp: int
     hint: str | None = None
 
+    def modules(self) -> list[list[bool]]:
+        """The code's modules, row by row, without its quiet zone; True is dark."""
+        return [[bool(dark) for dark in row] for row in _code(pass_text(self.signed)).modules]
+
+    def text(self) -> str:
+        """What the code says."""
+        return pass_text(self.signed)
+
     def draw(self, form: Drawing) -> bytes:
         """The file in this form."""
         match form:
@@ -105,8 +113,8 @@ def _pdf(pass_: PaperPass) -> bytes:
     _line(canvas, 24, width / 2, top, f"Waypass {pass_.network}")
     _line(canvas, 13, width / 2, top - 9 * mm, "纸质通行码")
     _line(canvas, 13, width / 2, top - 16 * mm, "Paper pass")
-    modules = [[bool(dark) for dark in row] for row in _code(pass_text(pass_.signed)).modules]
-    _draw_code(canvas, modules, left=(width - CODE_MM * mm) / 2, bottom=top - (25 + CODE_MM) * mm, side=CODE_MM * mm)
+    side = CODE_MM * mm
+    _draw_code(canvas, pass_.modules(), left=(width - side) / 2, bottom=top - 25 * mm - side, side=side)
     below = top - (25 + CODE_MM + 15) * mm
     if pass_.hint is not None:
         _line(canvas, 18, width / 2, below, pass_.hint)

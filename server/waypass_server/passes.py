@@ -46,9 +46,12 @@ def lock_person(session: Session, person_id: int) -> Person:
 def worsen_passes(session: Session, person_id: int, aspects: Mapping[int, Aspect], now: int) -> int:
     """Take away a person's passes that are more permissive than `aspects` (rule 2); how many there were."""
     lock_person(session, person_id)
-    return take_away(
-        session, (row for row in live_passes(session, person_id, now) if _too_permissive(row, aspects)), now
-    )
+    return take_away(session, too_permissive(session, person_id, aspects, now), now)
+
+
+def too_permissive(session: Session, person_id: int, aspects: Mapping[int, Aspect], now: int) -> list[PassRow]:
+    """A person's live passes that are more permissive than `aspects` (rule 2)."""
+    return [row for row in live_passes(session, person_id, now) if _too_permissive(row, aspects)]
 
 
 def withdraw_passes(session: Session, person_id: int, now: int, *, reason: str) -> int:

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from waypass_server import life
@@ -70,6 +71,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IntegrityError, _on_collision)
     app.add_exception_handler(DataError, _on_no_value)
     app.add_exception_handler(OperationalError, _on_no_database)
+    app.add_exception_handler(NoConnection, _on_no_database)
     app.add_exception_handler(NoSigner, _on_no_key)
     app.add_exception_handler(Exception, _on_bug)
 
@@ -113,7 +115,9 @@ def _line(error: Mapping[str, Any]) -> str:
 def _on_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     name, title = _HTTP.get(error.status_code, ("http", "The request cannot be used"))
-    return answer(error.status_code, name, title, str(error.detail))
+    response = answer(error.status_code, name, title, str(error.detail))
+    response.headers.update(error.headers or {})  # 405 has to say what is allowed
+    return response
 
 
 def _on_collision(_request: Request, error: Exception) -> JSONResponse:
@@ -131,8 +135,8 @@ def _on_no_value(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_no_database(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, OperationalError)
-    _log.error("the database cannot be used now: %s", error.orig)
+    """It is gone, full or locked; or more wait for a connection than get one in time."""
+    _log.error("the database cannot be used now: %s", error.orig if isinstance(error, OperationalError) else error)
     return answer(503, "unavailable", "The server cannot do it now", "The database cannot be used now; try again.")
 
 

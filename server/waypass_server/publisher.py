@@ -48,7 +48,7 @@ from enum import StrEnum
 from sqlalchemy.exc import SQLAlchemyError
 
 from waypass_protocol.keys import Use
-from waypass_protocol.status import DELTA_RING
+from waypass_protocol.status import DELTA_RING, HeadRow
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
 from waypass_server.errors import BusError, ServerError
@@ -90,6 +90,16 @@ class Trouble(StrEnum):
     BROKER = "broker"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publication:
+    """What is current from now on. `committed_at`: the time (UNIX seconds) at which somebody said that the change was
+    committed; None where nobody did, or where there is no change.
+    """
+
+    rows: tuple[HeadRow, ...]
+    committed_at: float | None
+
+
 class Publisher:
     """Publishes for one network, on a thread of its own between `start` and `stop`.
 
@@ -120,6 +130,8 @@ class Publisher:
         )
         self._wake = threading.Condition()
         self._nudged = self._stopping = False
+        self._nudged_at: float | None = None
+        self._listeners: list[Callable[[Publication], None]] = []
         self._refill_wanted = True
         self._snapshots: dict[str, tuple[int, Receipt]] = {}
         self._acknowledged: dict[str, int] = {}
@@ -132,6 +144,12 @@ class Publisher:
         """What keeps it from publishing for now (rules 6 and 7), or None."""
         self.failure: ServerError | None = None
         """Why it stopped for good (rule 9), or None."""
+
+    def listen(self, listener: Callable[[Publication], None]) -> None:
+        """Tell `listener` what is current, on the publisher's thread and before the broker is told; call it before
+        `start`. With each head, so also when nothing has changed.
+        """
+        self._listeners.append(listener)
 
     def start(self) -> None:
         """Begin. It can be started once."""
@@ -157,6 +175,8 @@ class Publisher:
     def nudge(self) -> None:
         """Something was committed: look now. Any thread may call it; it returns at once."""
         with self._wake:
+            if not self._nudged:
+                self._nudged_at = self._services.clock.now()
             self._nudged = True
             self._wake.notify()
 
@@ -196,6 +216,7 @@ class Publisher:
             nudged, looks = self._nudged, moment >= self._look_at
             if moment < self._gathered_at or not (nudged or looks):
                 return None
+            committed_at = self._nudged_at if nudged else None
             self._nudged = False
         if looks:
             self._look_at = moment + self._pace.poll
@@ -204,7 +225,18 @@ class Publisher:
             made = self._versions.make_if_changed(now)
         if made is not None:
             self._gathered_at = moment + self._pace.gather
+            self._tell(made, committed_at)
         return made
+
+    def _make_head(self, now: int) -> Made:
+        """A head, with whatever change has come since the last look."""
+        made = self._versions.make(now)
+        self._tell(made, None)
+        return made
+
+    def _tell(self, made: Made, committed_at: float | None) -> None:
+        for listener in self._listeners:
+            listener(Publication(rows=made.rows, committed_at=committed_at))
 
     def _say(self, made: Made | None, now: int, moment: float) -> None:
         """Whatever the broker has to be told now. Raises `BusError`."""
@@ -213,7 +245,7 @@ class Publisher:
         elif made is not None:
             self._publish(made, now)
         elif moment >= self._head_at:
-            self._publish(self._versions.make(now), now)
+            self._publish(self._make_head(now), now)
         self._renew_snapshots(now)
 
     def _run(self) -> None:
@@ -283,7 +315,7 @@ class Publisher:
             self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
             for delta in self._versions.ring(name, now):
                 self._send_delta(delta)
-        self._publish(self._versions.make(now), now)
+        self._publish(self._make_head(now), now)
 
     def _renew_snapshots(self, now: int) -> None:
         for name in self._versions.names:

@@ -5,10 +5,11 @@ In this order; what cannot be mended by waiting is one line on standard error an
 1. settings, issuer keys and signers are read
 2. the database is opened; it must be in the newest form, and the network must be defined
 3. the address is bound (a port in use is named), and printed: `server: listening on http://HOST:PORT`
-4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it
-5. HTTP is served until SIGTERM or SIGINT; then requests that run are finished, and everything stops in the reverse
-   order. It also stops, with exit code 2, when the publisher has stopped for good: a server that issues passes and
-   cannot withdraw them is worse than none
+4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it.
+   Publisher and scheduler have database connections of their own: requests that wait for one hold no withdrawal up
+5. HTTP is served until SIGTERM or SIGINT; then pages that are live are told to end, requests that run are finished, and
+   everything stops in the reverse order. It also stops, with exit code 2, when the publisher has stopped for good: a
+   server that issues passes and cannot withdraw them is worse than none
 
 There is no access log: nothing here writes down who fetched what.
 """
@@ -21,7 +22,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ from waypass_server.app import create_app
 from waypass_server.bus import BusSettings, MqttBus, Tls
 from waypass_server.database import Database
 from waypass_server.errors import ConfigurationError, ServerError
+from waypass_server.fleet_watch import FleetWatch
 from waypass_server.health import Vitals
 from waypass_server.key_folder import KeyFolder
 from waypass_server.models.network import Network
@@ -59,8 +61,8 @@ def run(settings: Settings) -> None:
     try:
         migrations.check(services.database.engine)
         check_network(services)
-        with bound(settings.host, settings.port) as listener:
-            _run(services, bus, listener)
+        with bound(settings.host, settings.port) as listener, apart(services) as behind:
+            _run(services, behind, bus, listener)
     finally:
         services.database.close()
 
@@ -93,6 +95,16 @@ def make_services(settings: Settings) -> Services:
         indexes=random.SystemRandom(),
         notices=FileOutbox(settings.notices),
     )
+
+
+@contextmanager
+def apart(services: Services) -> Iterator[Services]:
+    """The same services with database connections that no request uses, until the end of the block."""
+    own = Database(services.settings.database_url)
+    try:
+        yield replace(services, database=own)
+    finally:
+        own.close()
 
 
 def bus_settings(settings: Settings) -> BusSettings:
@@ -156,11 +168,15 @@ class _Signals:
         self.seen = number
 
 
-def _run(services: Services, bus: MqttBus, listener: socket.socket) -> None:
+def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.socket) -> None:
+    """`services` for requests, `behind` for what runs beside them."""
     signals = _Signals()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signals)
-    publisher, scheduler = Publisher(services, bus), Scheduler(services)
+    publisher, scheduler = Publisher(behind, bus), Scheduler(behind)
+    watch = FleetWatch(services.settings.network, services.clock)
+    watch.attach(bus)
+    publisher.listen(watch.published)
     services.nudge.listen(publisher.nudge)
     services.nudge.listen(scheduler.nudge)
     host, port = listener.getsockname()[:2]
@@ -172,7 +188,7 @@ def _run(services: Services, bus: MqttBus, listener: socket.socket) -> None:
     try:
         # A signal that came before uvicorn minds them is not lost.
         if signals.seen is None:
-            server = _http_server(services, Vitals(publisher=publisher, bus=bus))
+            server = _http_server(services, Vitals(publisher=publisher, bus=bus), watch)
             for part in (publisher, scheduler):
                 threading.Thread(target=_stop_with, args=(part, server), name="watch", daemon=True).start()
             server.run(sockets=[listener])
@@ -194,16 +210,29 @@ def _stop_with(part: _Part, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def _http_server(services: Services, vitals: Vitals) -> uvicorn.Server:
+class _HttpServer(uvicorn.Server):
+    """Tells pages that are live to end before it waits for its requests."""
+
+    def __init__(self, config: uvicorn.Config, watch: FleetWatch) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`."""
+        self._watch.close()
+        await super().shutdown(sockets)
+
+
+def _http_server(services: Services, vitals: Vitals, watch: FleetWatch) -> uvicorn.Server:
     settings = uvicorn.Config(
-        create_app(services, vitals=vitals),
+        create_app(services, vitals=vitals, fleet_watch=watch),
         access_log=False,
         log_config=None,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    return uvicorn.Server(settings)
+    return _HttpServer(settings, watch)
 
 
 def _password(settings: Settings) -> str | None:

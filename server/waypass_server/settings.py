@@ -25,6 +25,8 @@ from waypass_server.errors import ConfigurationError
 ENVIRONMENT_PREFIX = "WAYPASS_SERVER_"
 HOUR = 3600
 DAY = 24 * HOUR
+_LONGEST_PREFIX = 200
+"""A presentation of a pass in eight scopes still fits into 1,024 characters."""
 
 
 def _network_name(value: str) -> str:
@@ -32,6 +34,13 @@ def _network_name(value: str) -> str:
         return check_name(value, what="network")
     except Malformed as error:
         raise ValueError(str(error)) from None
+
+
+def _list_prefix(value: str) -> str:
+    """What follows the last ':' or '/' is the list's name in topics, and has to be its number alone."""
+    if not value.endswith((":", "/")) or len(value) > _LONGEST_PREFIX or not value.isascii() or not value.isprintable():
+        raise ValueError(f"expected at most {_LONGEST_PREFIX} ASCII characters that end with ':' or '/', such as 'wp:'")
+    return value
 
 
 class Settings(BaseSettings):
@@ -52,7 +61,7 @@ class Settings(BaseSettings):
     """The MQTT broker: `mqtt://HOST:PORT`, or `mqtts://` for TLS."""
     broker_user: str | None = None
     broker_password_file: Path | None = None
-    status_uri_prefix: str = "wp:"
+    status_uri_prefix: Annotated[str, AfterValidator(_list_prefix)] = "wp:"
     """A status list's URI is this and the list's number; an https address lets foreign verifiers fetch it."""
     pass_life: Annotated[int, Field(ge=HOUR, le=7 * DAY)] = DAY
     paper_life: Annotated[int, Field(ge=HOUR, le=35 * DAY)] = 30 * DAY

@@ -1,8 +1,8 @@
 """Status lists for those who fetch them over HTTP: Status List Tokens in CWT form, of the version that is current now.
 
 1. A token is of the newest version in the database, also while no broker is there: who fetches is never behind a gate
-2. it is signed when the first one asks for that version, and kept; it is signed anew at half its life, and when
-   another key signs
+2. it is signed when the first one asks for that version, and kept; it is signed anew at half its life, when another
+   key signs, and when the clock was ahead
 3. its `ttl`, for which it may be kept by others, is `TTL` seconds
 4. without a key that may sign there is no token (`NoSigner`)
 5. a list of another network, or one without a first version yet, is not found (None)
@@ -39,7 +39,7 @@ class Token:
 
     def current(self, version: int, kid: bytes, now: int) -> bool:
         """Whether it still serves for this version (rule 2)."""
-        return self.version == version and self.kid == kid and now < self.iat + LIFE // 2
+        return self.version == version and self.kid == kid and self.iat <= now < self.iat + LIFE // 2
 
 
 class StatusListTokens:

@@ -12,8 +12,8 @@ What `Versions` promises:
    sequence, and each version and head is made only while it stands there. Whoever finds another name has been taken
    over (`TakenOver`) and stops for good. (Several server processes that share the work are not supported yet.)
 4. A snapshot is due after `SNAPSHOT_EVERY` versions, at two fifths of its life (so that it is signed anew before half
-   of it is over, also by a publisher that looks late), or when another key signs. The deltas since the stored snapshot
-   and the newest 64 are kept.
+   of it is over, also by a publisher that looks late), when another key signs, or when it was signed by a clock that
+   ran ahead: no reader takes that one. The deltas since the stored snapshot and the newest 64 are kept.
 5. Deltas, snapshots and heads say the time at which they were signed, and are signed by the key that is in force
    then. Without one nothing is made (`NoSigner`, before anything is changed).
 6. A delta in the ring whose key readers no longer accept (it ended, or was retired as no longer to be trusted) is
@@ -98,10 +98,11 @@ class SignedSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """What one transaction made: at most one delta a list, and the head that names them."""
+    """What one transaction made: at most one delta a list, and the head that names them with its rows."""
 
     deltas: tuple[SignedDelta, ...]
     head: bytes
+    rows: tuple[HeadRow, ...]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -234,7 +235,8 @@ class Versions:
         stored = held.snapshot
         renewal = stored.iat + (stored.exp - stored.iat) * 2 // 5
         other_key = stored.kid != self._signer(now).kid
-        return held.version - stored.version >= SNAPSHOT_EVERY or now >= renewal or other_key
+        of_now = stored.iat <= now < renewal
+        return held.version - stored.version >= SNAPSHOT_EVERY or other_key or not of_now
 
     def renew_snapshot(self, name: str, now: int) -> SignedSnapshot:
         """Sign and store a snapshot of a list as it is now, and drop the deltas that nobody needs any more."""
@@ -358,7 +360,7 @@ class Versions:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
         head = Head(network=self._network, iat=now, sequence=sequence, rows=tuple(rows.values()))
         deltas = tuple(each.to_publish() for each in upcoming)
-        return Made(deltas=deltas, head=sign_head(head, self._signer(now))), upcoming
+        return Made(deltas=deltas, head=sign_head(head, self._signer(now)), rows=head.rows), upcoming
 
     def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
         """The next version of a list, signed and stored in the connection's transaction."""

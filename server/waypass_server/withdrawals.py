@@ -37,7 +37,9 @@ def ask(session: Session, *, person: Person, reason: str, staff_id: int, actor: 
     )
     session.add(row)
     session.flush()
-    if _past_limits(session, person, now):
+    # Counted by one at a time, so that two requests at once are not both the last that may.
+    session.execute(select(Network.id).where(Network.id == person.network_id).with_for_update())
+    if past_limits(session, person, now):
         _log(session, row, actor, "withdrawal.waiting", now)
         return row
     return _carry_out(session, row, actor, now)
@@ -47,30 +49,30 @@ def confirm(
     session: Session, *, network_id: int, withdrawal_id: int, staff_id: int, actor: Actor, now: int
 ) -> EmergencyWithdrawal:
     """A second person carries out one that waits. Raises `NotFound` or `SamePerson`."""
-    row = session.get(EmergencyWithdrawal, withdrawal_id, with_for_update=True)
-    if row is None or row.network_id != network_id:
-        raise NotFound(f"withdrawal: expected one of the network's withdrawals, got {withdrawal_id}")
+    row = find_withdrawal(session, network_id, withdrawal_id)
     if row.state is WithdrawalState.DONE:
         return row
-    if row.asked_by == staff_id:
-        raise SamePerson("confirm: expected another person than the one who asked for the withdrawal")
+    check_confirmer(row, staff_id)
     row.confirmed_by = staff_id
     return _carry_out(session, row, actor, now)
 
 
-def _carry_out(session: Session, row: EmergencyWithdrawal, actor: Actor, now: int) -> EmergencyWithdrawal:
-    row.passes = withdraw_passes(session, row.person_id, now, reason="emergency")
-    row.state = WithdrawalState.DONE
-    row.done_at = now
-    content: dict[str, object] = {"withdrawal": row.id, "reason": row.reason, "at": now}
-    tell(session, person_id=row.person_id, kind=NoticeKind.WITHDRAWAL, now=now, content=content)
-    _log(session, row, actor, "withdrawal.done", now)
+def find_withdrawal(session: Session, network_id: int, withdrawal_id: int, *, lock: bool = True) -> EmergencyWithdrawal:
+    """Locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
+    row = session.get(EmergencyWithdrawal, withdrawal_id, with_for_update=lock)
+    if row is None or row.network_id != network_id:
+        raise NotFound(f"withdrawal: expected one of the network's withdrawals, got {withdrawal_id}")
     return row
 
 
-def _past_limits(session: Session, person: Person, now: int) -> bool:
-    # Counted by one at a time, so that two requests at once are not both the last that may.
-    session.execute(select(Network.id).where(Network.id == person.network_id).with_for_update())
+def check_confirmer(row: EmergencyWithdrawal, staff_id: int) -> None:
+    """It takes two. Raises `SamePerson`."""
+    if row.asked_by == staff_id:
+        raise SamePerson("confirm: expected another person than the one who asked for the withdrawal")
+
+
+def past_limits(session: Session, person: Person, now: int) -> bool:
+    """Whether one more withdrawal for this person would wait for a second person (rule 2)."""
     done = EmergencyWithdrawal.done_at
     people = select(func.count(func.distinct(EmergencyWithdrawal.person_id))).where(
         EmergencyWithdrawal.network_id == person.network_id,
@@ -86,6 +88,16 @@ def _past_limits(session: Session, person: Person, now: int) -> bool:
         session.execute(people).scalar_one() >= PEOPLE_A_DAY
         or session.execute(of_holder).scalar_one() >= A_HOLDER_A_MONTH
     )
+
+
+def _carry_out(session: Session, row: EmergencyWithdrawal, actor: Actor, now: int) -> EmergencyWithdrawal:
+    row.passes = withdraw_passes(session, row.person_id, now, reason="emergency")
+    row.state = WithdrawalState.DONE
+    row.done_at = now
+    content: dict[str, object] = {"withdrawal": row.id, "reason": row.reason, "at": now}
+    tell(session, person_id=row.person_id, kind=NoticeKind.WITHDRAWAL, now=now, content=content)
+    _log(session, row, actor, "withdrawal.done", now)
+    return row
 
 
 def _log(session: Session, row: EmergencyWithdrawal, actor: Actor, what: str, now: int) -> None:

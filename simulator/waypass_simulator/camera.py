@@ -15,6 +15,7 @@ not known here: whether it reads the pictures is for others to find out.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from waypass_simulator.canvas import Canvas, Plane
-from waypass_simulator.carriers import CANVAS_MM, Carrier, paint_paper, paint_phone
+from waypass_simulator.carriers import CANVAS_MM, Carrier, code_modules, paint_paper, paint_phone
 from waypass_simulator.difficulty import Difficulty
 from waypass_simulator.optics import Picture, darken_corners, defocus, develop, soften, spill
-from waypass_simulator.people import draw_person, paint_person
+from waypass_simulator.people import Person, draw_person, paint_person
 from waypass_simulator.poses import FOCAL_SHARE, Hand, draw_hand
 from waypass_simulator.scenery import paint_hall
 
@@ -78,7 +79,27 @@ def walk_up(
     """Somebody shows the code of a text: consecutive frames of one hand, 30 a second, from when it comes to rest.
 
     Raises ValueError when the text is too long for a QR code."""
-    return _show(text, rng, difficulty=difficulty, carrier=carrier, size=size, frames=frames)
+    modules = code_modules(text, carrier)
+    moments = [number / FRAMES_PER_SECOND for number in range(frames)]
+    return list(_show(modules, rng, difficulty=difficulty, carrier=carrier, size=size, moments=moments))
+
+
+def walk_up_slowly(
+    modules: Plane,
+    rng: np.random.Generator,
+    *,
+    difficulty: Difficulty,
+    moments: Sequence[float],
+    hall: Plane,
+    carrier: Carrier = Carrier.PHONE,
+) -> Iterator[Picture]:
+    """The same for a code as modules (`carriers.code_modules`, or what stands on some screen), one frame for each
+    moment, as it is asked for.
+
+    Moments are seconds from when the hand comes to rest; before it (negative) it is on its way up. The `hall` behind
+    it (`scenery.paint_hall`) is given, so that a camera goes on seeing the same one; its size is the frames'."""
+    size = FrameSize(width=hall.shape[1], height=hall.shape[0])
+    return _show(modules, rng, difficulty=difficulty, carrier=carrier, size=size, moments=moments, hall=hall)
 
 
 def empty_frames(
@@ -87,51 +108,72 @@ def empty_frames(
     """Frames without a code: people pass through the hall, and now and then a hand with something else in it."""
     if rng.random() < 0.35:
         carrier = Carrier.PHONE if rng.random() < 0.5 else Carrier.PAPER
-        return _show(None, rng, difficulty=difficulty, carrier=carrier, size=size, frames=frames)
+        moments = [number / FRAMES_PER_SECOND for number in range(frames)]
+        return list(_show(None, rng, difficulty=difficulty, carrier=carrier, size=size, moments=moments))
     light = _draw_light(rng, difficulty, carrier=Carrier.PAPER)
     hall = paint_hall(rng, width=size.width, height=size.height)
     people = [draw_person(rng, near=False) for _ in range(int(rng.integers(0, 5)))]
     if rng.random() < 0.3:
         people.append(draw_person(rng, near=True))
-    focus = rng.uniform(1.0, 4.0) * size.width / 640
-    pictures = []
-    for number in range(frames):
+    moments = [number / FRAMES_PER_SECOND for number in range(frames)]
+    return list(_pass_by(hall, people, rng, light=light, brightness=2, moments=moments))
+
+
+def watch_hall(
+    rng: np.random.Generator, *, difficulty: Difficulty, moments: Sequence[float], hall: Plane
+) -> Iterator[Picture]:
+    """The hall between two walk-ups, in the same light: a few people pass in the distance. As `walk_up_slowly`."""
+    light = _draw_light(rng, difficulty, carrier=Carrier.PHONE)
+    people = [draw_person(rng, near=False) for _ in range(int(rng.integers(1, 4)))]
+    return _pass_by(hall, people, rng, light=light, brightness=1, moments=moments)
+
+
+def _pass_by(
+    hall: Plane,
+    people: Sequence[Person],
+    rng: np.random.Generator,
+    *,
+    light: _Light,
+    brightness: float,
+    moments: Sequence[float],
+) -> Iterator[Picture]:
+    rows, columns = hall.shape
+    size = FrameSize(width=columns, height=rows)
+    focus = rng.uniform(1.0, 4.0) * columns / 640
+    for moment in moments:
         seen = hall.copy()
         for person in people:
-            paint_person(seen, person, at_seconds=number / FRAMES_PER_SECOND)
-        pictures.append(_develop(soften(seen, focus) * light.white * light.ambient * 2, light, rng, size))
-    return pictures
+            paint_person(seen, person, at_seconds=moment)
+        yield _develop(soften(seen, focus) * light.white * light.ambient * brightness, light, rng, size)
 
 
 def _show(
-    text: str | None,
+    modules: Plane | None,
     rng: np.random.Generator,
     *,
     difficulty: Difficulty,
     carrier: Carrier,
     size: FrameSize,
-    frames: int,
-) -> list[Picture]:
+    moments: Sequence[float],
+    hall: Plane | None = None,
+) -> Iterator[Picture]:
     hand = draw_hand(rng, difficulty, code_mm=_CODE_MM, width=size.width, height=size.height)
     light = _draw_light(rng, difficulty, carrier=carrier)
     canvas = _blank(hand, size)
     if carrier is Carrier.PHONE:
-        paint_phone(canvas, text, rng, grip_mm=rng.uniform(*difficulty.grip_mm))
+        paint_phone(canvas, modules, rng, grip_mm=rng.uniform(*difficulty.grip_mm))
     else:
-        paint_paper(canvas, text, rng)
+        paint_paper(canvas, modules, rng)
     layers = _lit_layers(canvas, light, rng, shadow=rng.uniform(*difficulty.shadow), carrier=carrier)
-    hall = paint_hall(rng, width=size.width, height=size.height)
+    hall = paint_hall(rng, width=size.width, height=size.height) if hall is None else hall.copy()
     paint_person(hall, draw_person(rng, near=True), at_seconds=0)
     hall = soften(hall, rng.uniform(2, 5) * size.width / 640) * light.white * light.ambient
-    pictures = []
-    for number in range(frames):
-        start = number / FRAMES_PER_SECOND
+    for start in moments:
         carried = _expose(layers, canvas, hand, start=start, light=light, size=size)
         reflected, emitted, cover, mirror = (carried[:, :, layer] for layer in range(4))
         seen = hall * (1 - cover) + reflected + emitted * _interference(light, rng, size)
         seen += mirror * _mirrored(light, hand, at=start, size=size)
-        pictures.append(_develop(seen.astype(np.float32), light, rng, size))
-    return pictures
+        yield _develop(seen.astype(np.float32), light, rng, size)
 
 
 def _blank(hand: Hand, size: FrameSize) -> Canvas:

@@ -48,8 +48,8 @@ def code_modules(text: str, carrier: Carrier) -> Plane:
     return 1 - np.array(code.get_matrix(), np.float32)
 
 
-def paint_phone(canvas: Canvas, text: str | None, rng: np.random.Generator, *, grip_mm: float) -> None:
-    """A telephone in a hand, whose fingers reach that far past its edge. Without a text it shows what screens show."""
+def paint_phone(canvas: Canvas, modules: Plane | None, rng: np.random.Generator, *, grip_mm: float) -> None:
+    """A telephone in a hand, whose fingers reach that far past its edge. Without a code it shows what screens show."""
     width, height = rng.uniform(68, 78), rng.uniform(142, 160)
     left, right = -width / 2, width / 2
     top = -rng.uniform(0.36, 0.46) * height
@@ -66,15 +66,15 @@ def paint_phone(canvas: Canvas, text: str | None, rng: np.random.Generator, *, g
     region, mask = canvas.box(left + bezel, top + 1.6 * bezel, right - bezel, bottom - 1.6 * bezel, radius=7)
     canvas.paint(region, mask, reflected=0.02, emitted=1.0, mirror=1.0)
     screen = (left + bezel, top + 1.6 * bezel, right - bezel, bottom - 1.6 * bezel)
-    if text is None:
+    if modules is None:
         _paint_lines(canvas, rng, screen)
     else:
-        _paint_pass_page(canvas, rng, screen, code_modules(text, Carrier.PHONE))
+        _paint_pass_page(canvas, rng, screen, modules)
     _paint_fingers(canvas, rng, side=side, edges=(left, right, bottom), skin=skin, grip_mm=grip_mm)
 
 
-def paint_paper(canvas: Canvas, text: str | None, rng: np.random.Generator) -> None:
-    """A sheet of paper in a hand, with a code or, without a text, only with print."""
+def paint_paper(canvas: Canvas, modules: Plane | None, rng: np.random.Generator) -> None:
+    """A sheet of paper in a hand, with a code or, without one, only with print."""
     width, height = 105.0, 148.0
     left, top = -width / 2, -rng.uniform(0.4, 0.55) * height
     right, bottom = left + width, top + height
@@ -88,8 +88,8 @@ def paint_paper(canvas: Canvas, text: str | None, rng: np.random.Generator) -> N
     )
     canvas.paint(region, mask, reflected=fibres, mirror=0.25)
     code_mm = rng.uniform(46, 62)
-    if text is not None:
-        _paint_code(canvas, code_modules(text, Carrier.PAPER), size_mm=code_mm, printed=True)
+    if modules is not None:
+        _paint_code(canvas, modules, size_mm=code_mm, printed=True)
     _paint_print(canvas, rng, (left + 8, top + 8, right - 8, -code_mm / 2 - 3))
     _paint_print(canvas, rng, (left + 8, code_mm / 2 + 3, right - 8, bottom - 6))
     _paint_fold(canvas, rng, (left, right), at=code_mm / 2 + rng.uniform(2, 10))

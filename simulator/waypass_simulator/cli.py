@@ -22,6 +22,7 @@ from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import TrustSet, read_trust_set
 from waypass_simulator.errors import SimulatorError, UsageError
 from waypass_simulator.inspection import Context, Step, inspect, looks_like_text
+from waypass_simulator.processes import end_children
 
 app = typer.Typer(
     name="waypass",
@@ -64,37 +65,59 @@ def inspect_command(
 
 @app.command("demo")
 def demo_command(
-    headless: Annotated[
-        bool, typer.Option("--headless", help="Play the story once and end. The demonstration has no pages yet.")
-    ] = False,
-    report: Annotated[Path | None, typer.Option(help="Write the report to this file (JSON).")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Play the story once, without pages, and end.")] = False,
+    report: Annotated[Path | None, typer.Option(help="With --headless: write the report to this file (JSON).")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Where the stage is: 8000, or a free one when that is taken."),
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Keep all files here (new or empty) instead of throwing them away.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Draw hands, light and noise from this seed.")] = None,
 ) -> None:
-    """Run the whole system on this machine and play a story through it, printed as it happens.
+    """Run the whole system on this machine: live, with a stage to look at, until Ctrl-C; or as a story, once.
 
-    Exit code 0: every step came out as it should; 1: one did not; 2: bad use.
+    Exit code 0: ended as it was told to, or every step of the story came out as it should; 1: a step did not; 2: bad
+    use.
     """
+    if headless and port is not None:
+        raise UsageError("--port: expected without --headless, which has no pages")
+    if not headless and report is not None:
+        raise UsageError("--report: expected with --headless, which has an end to report on")
+    chosen = secrets.randbelow(2**32) if seed is None else seed
+    console = Console(highlight=False)
+    try:
+        if headless:
+            _play_story(console, folder, chosen, report)
+        else:
+            _live(console, folder, chosen, port)
+    finally:
+        end_children()
+
+
+def _play_story(console: Console, folder: Path | None, seed: int, report: Path | None) -> None:
     from waypass_simulator.demo.play import Playing, find_shared, play, summary
     from waypass_simulator.demo.report import ConsoleNarrator
 
     _check_writable(report)
     signal.signal(signal.SIGTERM, _leave)
-    console = Console(highlight=False)
-    if not headless:
-        console.print("The demonstration has no pages yet; it plays its story once.", style="dim")
     with _working_folder(folder) as place:
-        chosen = secrets.randbelow(2**32) if seed is None else seed
-        result = play(
-            Playing(folder=place, seed=chosen, shared=find_shared(_CHECKOUT, os.environ)), ConsoleNarrator(console)
-        )
+        playing = Playing(folder=place, seed=seed, shared=find_shared(_CHECKOUT, os.environ))
+        result = play(playing, ConsoleNarrator(console))
     if report is not None:
         result.write(report)
         console.print(Text(f"\nThe report is in {report}.", style="dim"))
     console.print(Text(f"\n{summary(result)}", style="bold green" if result.ok else "bold red"))
     raise typer.Exit(0 if result.ok else 1)
+
+
+def _live(console: Console, folder: Path | None, seed: int, port: int | None) -> None:
+    from waypass_simulator.demo.living import Living
+    from waypass_simulator.demo.telling import live
+
+    with _working_folder(folder) as place:
+        live(Living(folder=place, seed=seed, port=port), console)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,8 @@
 
 What it promises:
 
-1. Both output streams are read all the time by a thread each, so a talkative program never blocks on a full pipe.
+1. Both output streams are read all the time by a thread each, so a talkative program never blocks on a full pipe;
+   with `keep` only so many of the newest lines of each are held.
 2. Waiting has a deadline and ends early when the program ends; the error then carries the program's last words.
 3. A program is only ever signalled by its own id, and `close()` (or leaving the `with` block) leaves none behind.
 4. A program inherits the environment; `environment` adds to it. Standard input is closed unless `stdin` is given.
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -54,11 +56,13 @@ class Program:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         stdin: str | None = None,
+        keep: int | None = None,
     ) -> None:
         """Start it. `stdin` is written whole and closed. Raises `ProgramError` when it cannot be started."""
         self.arguments = [str(argument) for argument in arguments]
         self._grew = threading.Condition()
-        self._lines: dict[Stream, list[str]] = {stream: [] for stream in Stream}
+        self._lines: dict[Stream, deque[str]] = {stream: deque(maxlen=keep) for stream in Stream}
+        self._written = dict.fromkeys(Stream, 0)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the caller's own arguments, and no shell
                 self.arguments,
@@ -90,9 +94,14 @@ class Program:
         return self._process.poll()
 
     def lines(self, stream: Stream) -> list[str]:
-        """What it has written so far, without line ends."""
+        """What it has written so far and is held, without line ends."""
         with self._grew:
             return list(self._lines[stream])
+
+    def written(self, stream: Stream) -> int:
+        """How many lines it has written so far, held or not."""
+        with self._grew:
+            return self._written[stream]
 
     def text(self, stream: Stream) -> str:
         """The same as one text; complete once `wait`, `kill` or `terminate` has returned."""
@@ -106,11 +115,11 @@ class Program:
         searched = start
         with self._grew:
             while True:
-                lines = self._lines[stream]
-                for line in lines[searched:]:
+                new = min(self._written[stream] - searched, len(self._lines[stream]))
+                for line in list(self._lines[stream])[-new:] if new > 0 else []:
                     if found := re.search(pattern, line):
                         return found
-                searched = max(searched, len(lines))
+                searched = max(searched, self._written[stream])
                 reading = any(thread.is_alive() for thread in self._threads[:2])
                 remaining = deadline - time.monotonic()
                 if not reading:
@@ -193,6 +202,7 @@ class Program:
         for line in pipe:
             with self._grew:
                 self._lines[stream].append(line.rstrip("\n"))
+                self._written[stream] += 1
                 self._grew.notify_all()
         with self._grew:
             self._grew.notify_all()
@@ -206,9 +216,26 @@ class Program:
             pass  # It ended, or closed its input, without reading everything: its exit code tells.
 
     def _unmet(self, expected: str) -> ProgramError:
-        words = [*self._lines[Stream.STDOUT][-LAST_WORDS:], *self._lines[Stream.STDERR][-LAST_WORDS:]]
+        words = [line for stream in Stream for line in list(self._lines[stream])[-LAST_WORDS:]]
         state = "still running" if self.exit_code is None else f"ended with {self.exit_code}"
         return ProgramError("\n".join([f"{self.arguments[0]} ({state}): expected {expected}; it said:", *words]))
+
+
+def end_children() -> list[int]:
+    """SIGKILL every program that this process started and that still runs; their process ids.
+
+    For the very end of a program: a signal that arrives while another is being started can leave one whose id nobody
+    holds. Only where the system lists a process's own children (Linux does).
+    """
+    found = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(number) for number in task.read_text().split()]
+    for number in found:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(number, signal.SIGKILL)
+            os.waitpid(number, 0)
+    return found
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -44,6 +44,7 @@ class Wallet:
         self._new_key = new_key
         self._offset = 0.0
         self._api: Api | None = None
+        self.token: str | None = None
         self.passes: list[HeldPass] = []
 
     @property
@@ -57,7 +58,9 @@ class Wallet:
         """Trade a desk code for this wallet's token. Raises `Refused`."""
         with Api(self._address) as door:
             answer = door.post("/api/v1/enrol", {"code": code})
-        self._api = Api(self._address, token=answer["token"])
+        self.close()
+        self.token = str(answer["token"])
+        self._api = Api(self._address, token=self.token)
 
     def offer_evidence(self, text: str) -> Any:
         """Hand in a health certificate's text. Raises `Refused`."""

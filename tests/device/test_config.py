@@ -6,9 +6,13 @@ import pytest
 from tests.support.issuing import make_issuer, write_trust
 
 from waypass_protocol.policy import Policy, WhenStale
+from waypass_protocol.reasons import OverrideReason
 from waypass_reader.config import load_config
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.frames import CameraConfig, FolderConfig
+from waypass_reader.inputs import LaneContacts, Level, ReaderContacts
+from waypass_reader.lane_machine import Timing
+from waypass_reader.simulated_turnstile import Flaw, Mechanics
 from waypass_reader.turnstile import Pins
 
 LANE = """
@@ -18,6 +22,8 @@ display = "lines"
 source = { kind = "folder", path = "frames", follow = true }
 turnstile = { pins = "mock" }
 """
+SECOND = 10**9
+OWN_PIN = "each output and input needs a pin of its own"
 TOP = """
 reader = "gate-1"
 network = "metro"
@@ -71,6 +77,48 @@ def test_everything_can_be_set(folder: Path) -> None:
     assert table.lanes[1].turnstile.numbers == (5, 6, 7)
 
 
+TIMES: list[tuple[str, str, Timing]] = [
+    ("as ever", "", Timing(open_ns=5 * SECOND)),
+    ("a sensor", "sensor = 23", Timing(open_ns=5 * SECOND, sensor=True, stuck_ns=10 * SECOND)),
+    ("wide", "wide = true", Timing(open_ns=15 * SECOND, quiet_ns=SECOND, stuck_ns=60 * SECOND)),
+    (
+        "wide, and in haste",
+        "wide = true, open_seconds = 5",
+        Timing(open_ns=5 * SECOND, quiet_ns=SECOND, stuck_ns=60 * SECOND),
+    ),
+    (
+        "all said",
+        "sensor = 23, open_seconds = 8, quiet_seconds = 2, stuck_seconds = 30",
+        Timing(open_ns=8 * SECOND, sensor=True, quiet_ns=2 * SECOND, stuck_ns=30 * SECOND),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "keys", "timing"), TIMES, ids=[case[0] for case in TIMES])
+def test_a_lane_has_the_times_that_are_said(folder: Path, name: str, keys: str, timing: Timing) -> None:
+    lane = LANE.replace('"mock"', f'"mock", {keys}') if keys else LANE
+    table, _ = load_config(write(folder, TOP + lane))
+    assert table.lanes[0].turnstile.timing() == timing
+
+
+def test_inputs_are_what_is_said(folder: Path) -> None:
+    inputs = '[inputs]\npins = "mock"\ncrowd_key = 25\nrelease = 24\nactive = "high"'
+    lane = LANE.replace(
+        '"mock"',
+        '"mock", sensor = 23, relay_sense = 26, button = 5, key = 6, key_reason = "gate-fault", '
+        'simulated = { flaw = "relay-stuck" }',
+    )
+    table, _ = load_config(write(folder, TOP + inputs + lane))
+    turnstile = table.lanes[0].turnstile
+    assert table.inputs is not None
+    assert table.inputs.contacts() == ReaderContacts(crowd_key=25, release=24, active=Level.HIGH)
+    assert turnstile.contacts() == LaneContacts(
+        sensor=23, button=5, key=6, button_reason=OverrideReason.NEEDS_HELP, key_reason=OverrideReason.GATE_FAULT
+    )
+    assert (turnstile.wiring().relay_sense, turnstile.wiring().sense_active_low) == (26, True)
+    assert turnstile.mechanics() == Mechanics(relay=17, sensor=23, relay_sense=26, flaw=Flaw.RELAY_STUCK)
+
+
 def test_pages_stay_on_this_machine_unless_it_is_said(folder: Path) -> None:
     table, _ = load_config(write(folder, TOP + LANE))
     assert table.pages is None
@@ -97,7 +145,7 @@ def test_the_policy_may_be_a_file(folder: Path) -> None:
             "an unknown key",
             "scope = 1",
             "scope = 1\nscop = 2",
-            "unknown key 'scop'; expected keys among broker, clock, keys",
+            "unknown key 'scop'; expected keys among broker, clock, inputs, keys",
         ),
         (
             "an unknown lane key",
@@ -149,6 +197,46 @@ def test_the_policy_may_be_a_file(folder: Path) -> None:
             LANE,
             '[broker]\nhost = "x"\npassword_file = "p"' + LANE,
             "password_file needs a username",
+        ),
+        (
+            "an input on an output's pin",
+            '"mock"',
+            '"mock", sensor = 22',
+            "each output and input needs a pin of its own",
+        ),
+        (
+            "two inputs on one pin",
+            '"mock"',
+            '"mock", key = 5, button = 5',
+            "each output and input needs a pin of its own",
+        ),
+        ("people on real pins", '"mock"', '"gpio", simulated = {}', 'simulated needs pins = "mock"'),
+        ("an unknown flaw", '"mock"', '"mock", simulated = { flaw = "tired" }', "flaw: Input should be 'none'"),
+        ("an unknown reason", '"mock"', '"mock", button_reason = "mood"', "button_reason: Input should be"),
+        ("an unknown level", '"mock"', '"mock", active = "hot"', "active: Input should be 'low' or 'high'"),
+        (
+            "two keys on one pin",
+            LANE,
+            '[inputs]\npins = "mock"\ncrowd_key = 5\nrelease = 5' + LANE,
+            "crowd_key and release need two different pins",
+        ),
+        (
+            "an input of the reader on a lane's pin",
+            LANE,
+            '[inputs]\npins = "mock"\nrelease = 5' + LANE.replace('"mock"', '"mock", sensor = 5'),
+            "each lane needs pins of its own",
+        ),
+        (
+            "a box without a broker",
+            LANE,
+            '[station_box]\naddress = "http://127.0.0.1:8470"\nkey_file = "k"' + LANE,
+            "station_box needs a broker",
+        ),
+        (
+            "a box that is nowhere",
+            LANE,
+            '[broker]\nhost = "x"\n[station_box]\naddress = "box"\nkey_file = "k"' + LANE,
+            "station_box.address: expected an address such as http://127.0.0.1:8480, got 'box'",
         ),
         ("a lonely key", LANE, '[broker]\nhost = "x"\nca = "c"\nkey = "k"' + LANE, "certificate and key go together"),
         ("a certificate without TLS", LANE, '[broker]\nhost = "x"\nkey = "k"' + LANE, "certificate and key need a ca"),

@@ -10,7 +10,17 @@ from pydantic import BaseModel
 from tests.support.issuing import make_issuer, write_trust
 
 from waypass_protocol.policy import Policy
-from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable, TurnstileTable, load_config
+from waypass_reader.config import (
+    InputsTable,
+    LaneTable,
+    MetricsTable,
+    PagesTable,
+    ReaderTable,
+    SimulatedTable,
+    StationBoxTable,
+    TurnstileTable,
+    load_config,
+)
 from waypass_reader.tables import BrokerTable
 
 SHIPPED = Path(__file__).resolve().parents[2] / "firmware-config" / "reader.toml"
@@ -26,7 +36,20 @@ def test_the_shipped_configuration_is_read_and_has_the_default_policy(tmp_path: 
     assert table.pages == PagesTable()
 
 
-@pytest.mark.parametrize("table", [ReaderTable, BrokerTable, PagesTable, MetricsTable, LaneTable, TurnstileTable])
+@pytest.mark.parametrize(
+    "table",
+    [
+        ReaderTable,
+        BrokerTable,
+        PagesTable,
+        MetricsTable,
+        InputsTable,
+        StationBoxTable,
+        LaneTable,
+        TurnstileTable,
+        SimulatedTable,
+    ],
+)
 def test_every_key_stands_in_it(table: type[BaseModel]) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     names = {field.alias or name for name, field in table.model_fields.items()}
@@ -37,12 +60,16 @@ def test_every_key_stands_in_it(table: type[BaseModel]) -> None:
 
 
 def test_the_wiring_is_drawn_for_the_pins_of_the_configuration() -> None:
-    turnstile = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))["lane"][0]["turnstile"]
+    text = SHIPPED.read_text(encoding="utf-8")
+    turnstile = tomllib.loads(text)["lane"][0]["turnstile"]
+    # What is wired only where it is there stands in the file as a remark.
+    inputs = {name: int(number) for name, number in re.findall(r"^# (\w+) = (\d+)$", text, re.M)}
     rows = re.findall(
         r"^\| `(\w+) = (\d+)` \| (\d+) \| (\d+) \|", SHIPPED.with_name("wiring.md").read_text("utf-8"), re.M
     )
-    header = {17: 11, 27: 13, 22: 15}
-    assert {name for name, *_ in rows} == {"relay", "lamp_go", "lamp_wait"}
+    header = {17: 11, 27: 13, 22: 15, 23: 16, 26: 37, 5: 29, 6: 31, 25: 22, 24: 18}
+    outputs = {"relay", "lamp_go", "lamp_wait"}
+    assert {name for name, *_ in rows} == outputs | {"sensor", "relay_sense", "button", "key", "crowd_key", "release"}
     for name, number, bcm, place in rows:
-        assert turnstile[name] == int(number) == int(bcm)
+        assert (turnstile if name in outputs else inputs)[name] == int(number) == int(bcm)
         assert header[int(bcm)] == int(place)

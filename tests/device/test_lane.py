@@ -25,6 +25,7 @@ from waypass_reader.display import RecordingDisplay
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, FrameSource, Source
 from waypass_reader.lane import Lane, LaneParts
+from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
 from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
 
@@ -140,7 +141,7 @@ class Station:
             clock=self.clock,
             log=self.log,
         )
-        return Lane(name, parts, open_seconds=open_seconds)
+        return Lane(name, parts, timing=Timing(open_ns=int(open_seconds * 1e9)))
 
     def play(self, *steps: Step) -> list[Reason]:
         """Run a lane over a script; the reasons that its display showed."""
@@ -384,7 +385,7 @@ def test_a_turnstile_that_fails_makes_the_lane_out_of_order_and_shows_no_green(s
 def test_decisions_are_counted_without_anything_of_the_pass(station: Station) -> None:
     station.play((station.issuer.paper(),), ("https://example.org",))
     minute, hour = station.counts.take_all()
-    assert getattr(minute, "outcomes", None) == {"open": 1, "refuse": 1}
+    assert getattr(minute, "outcomes", None) == {"open": 1, "refuse": 1, "opened": 1}
     assert getattr(hour, "fewer", None) == 2
 
 
@@ -445,7 +446,7 @@ def test_whoever_waits_is_let_through_by_staff_and_not_asked_again(station: Stat
     lanes[0].run()
     assert station.display.told == ["idle north", "yellow", "let-through north", "idle north", "close"]
     (minute,) = [each for each in station.counts.take_all() if isinstance(each, MinuteCounts)]
-    assert minute.outcomes == {"assist": 1, "override": 1}
+    assert minute.outcomes == {"assist": 1, "override": 1, "opened": 1}
 
 
 def test_no_frame_is_looked_at_while_staff_let_somebody_through(station: Station) -> None:

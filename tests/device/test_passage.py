@@ -12,8 +12,9 @@ from waypass_protocol.reasons import DECISIONS, OverrideReason, Reason
 from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
 from waypass_reader.display import RecordingDisplay
+from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
-from waypass_reader.passage import NotOpened, Passage
+from waypass_reader.passage import NotOpened, Passage, PassageParts
 from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
 
 LONG = 600.0
@@ -66,13 +67,15 @@ class Made:
     def __post_init__(self) -> None:
         self.passage = Passage(
             "north",
-            turnstile=self.turnstile,
-            display=self.display,
-            counts=self.counts,
-            outlet=self.outlet,
-            clock=ManualClock(1_800_000_000),
-            log=self.log,
-            open_seconds=self.open_seconds,
+            PassageParts(
+                turnstile=self.turnstile,
+                display=self.display,
+                counts=self.counts,
+                outlet=self.outlet,
+                clock=ManualClock(1_800_000_000),
+                log=self.log,
+            ),
+            timing=Timing(open_ns=int(self.open_seconds * 1e9)),
         )
         self.passage.begin()
 
@@ -83,7 +86,7 @@ class Made:
         return [message.state.value for message in self.outlet.heard]
 
     def wait_closed(self) -> None:
-        self.passage.wait_closed(threading.Event())
+        self.passage.wait_closed(threading.Event(), seconds=20)
 
     def counted(self) -> dict[str, int]:
         (minute,) = [each for each in self.counts.take_all() if isinstance(each, MinuteCounts)]
@@ -277,7 +280,7 @@ def test_whoever_waits_for_it_to_close_is_let_go_when_the_lane_stops(make: Make)
     made = make(LONG)
     made.decide(Reason.GREEN)
     stopping = threading.Event()
-    waiting = threading.Thread(target=made.passage.wait_closed, args=[stopping])
+    waiting = threading.Thread(target=made.passage.wait_closed, args=[stopping], kwargs={"seconds": 20})
     waiting.start()
     stopping.set()
     made.passage.wake()
@@ -305,4 +308,4 @@ def test_staff_and_passes_at_once_leave_it_closed_and_all_counted(make: Make) ->
     assert made.turnstile.opened == 400
     assert made.turnstile.told[-1] == "idle"
     assert made.display.told[-1] == "idle north"
-    assert made.counted() == {"override": 300, "open": 100, "assist": 100}
+    assert made.counted() == {"override": 300, "open": 100, "assist": 100, "opened": 400}

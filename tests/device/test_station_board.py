@@ -1,5 +1,7 @@
 """The board of a station: tables of what readers say and when, and what its staff then see."""
 
+from dataclasses import replace
+
 import pytest
 
 from waypass_protocol.messages import (
@@ -7,6 +9,7 @@ from waypass_protocol.messages import (
     LaneState,
     LiveMessage,
     MinuteCounts,
+    PassageEnd,
     Presence,
     PresenceMessage,
     ReaderMessage,
@@ -353,3 +356,13 @@ def test_lanes_with_odd_names_are_sorted_all_the_same() -> None:
     told.say(state(lanes=dict.fromkeys(names, LaneState.IDLE)))
     (reader, _) = told.view().readers
     assert sorted(lane.name for lane in reader.lanes) == sorted(names)
+
+
+def test_whoever_walked_through_unasked_is_shown_for_a_moment_and_changes_nothing_else() -> None:
+    told = talking()
+    told.say(WAIT)
+    told.later(1).say(replace(WAIT, passage=PassageEnd.UNASKED))
+    lane = told.lane()
+    assert (lane.state, lane.reason, lane.unasked, lane.seconds) == (LaneState.WAIT, Reason.EXPIRED, True, 1)
+    told.later(LAST_SECONDS)
+    assert not told.lane().unasked

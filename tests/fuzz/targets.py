@@ -31,6 +31,7 @@ from waypass_protocol.policy import Policy, read_policy
 from waypass_protocol.presentation import PRESENTATION_PREFIX, holder_context, read_presentation
 from waypass_protocol.reasons import Outcome, OverrideReason
 from waypass_protocol.reentry import NoReentry
+from waypass_protocol.station_reentry import read_station_keys
 from waypass_protocol.status import decode_indexes, encode_indexes, read_delta, read_head, read_snapshot
 from waypass_protocol.topics import Topics
 from waypass_reader.pages.overrides import Overrides
@@ -71,6 +72,9 @@ LIST = ISSUER.status_list()
 SNAPSHOT = LIST.snapshot()
 DELTA = LIST.change(1, 5, 300, 70_000, 2**20 - 1)
 HEAD = ISSUER.head(LIST, ISSUER.status_list("https://example.org/18"))
+_STATION_KEYS = json.dumps(
+    {"keys": [{"epoch": "0f" * 8, "key": "A" * 43}, {"epoch": "1e" * 8, "key": "E" * 43}], "next_in": 599}
+).encode()
 TEXT, RAW, PAYLOAD = b"\0", b"\1", b"\2"
 
 
@@ -360,8 +364,9 @@ TARGETS: dict[str, Target] = {
                 seeds=_seeds(*(encode_message(message) for name, message in MESSAGES if name == leaf)),
                 run=_run_message(leaf),
             )
-            for leaf in ("presence", "state", "live", "counts")
+            for leaf in ("presence", "state", "live", "counts", "reentry")
         ),
+        Target(name="station-keys", seeds=_seeds(_STATION_KEYS), run=_accepts(read_station_keys)),
         Target(name="topics", seeds=_seeds(*(topic.encode() for topic in _TOPIC_NAMES)), run=_run_topics),
         Target(
             name="decide",

@@ -15,9 +15,11 @@ from waypass_protocol.messages import (
     LaneState,
     LiveMessage,
     MinuteCounts,
+    PassageEnd,
     Presence,
     PresenceMessage,
     ReaderMessage,
+    ReentryMessage,
     StateMessage,
     encode_message,
     merge_small,
@@ -40,6 +42,8 @@ LIVE = LiveMessage(lane="1", state=LaneState.WAIT, outcome=Outcome.ASSIST, reaso
 MINUTE = MinuteCounts(start=1_800_000_000, outcomes={"open": 5})
 HOUR = HourCounts(start=1_800_000_000, reasons={"green": 50}, fewer=3, latency=(0,) * (len(LATENCY_BOUNDS_MS) + 1))
 
+REENTRY = ReentryMessage(epoch="0f" * 8, mark="1e" * 32, opened=True)
+
 MESSAGES: list[tuple[str, ReaderMessage]] = [
     ("presence", PresenceMessage(presence=Presence.ONLINE)),
     ("presence", PresenceMessage(presence=Presence.OFFLINE)),
@@ -49,10 +53,13 @@ MESSAGES: list[tuple[str, ReaderMessage]] = [
     ("live", LIVE),
     ("live", LiveMessage(lane="1", state=LaneState.OPEN, outcome=None, reason=None, aspect=None)),
     ("live", LiveMessage(lane="1", state=LaneState.IDLE, outcome=None, reason=None, aspect=None)),
+    ("live", replace(LIVE, passage=PassageEnd.UNASKED)),
     ("counts", MINUTE),
     ("counts", HOUR),
     ("counts", replace(MINUTE, outcomes={"override": 1})),
     ("counts", replace(HOUR, reasons={"override-needs-help": 5})),
+    ("reentry", REENTRY),
+    ("reentry", replace(REENTRY, opened=False)),
 ]
 
 
@@ -116,6 +123,12 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("another outcome", "live", edited(LIVE, outcome="maybe"), "expected outcome among open, assist, refuse"),
     ("another reason", "live", edited(LIVE, reason="mood"), "expected reason among not-waypass"),
     ("another aspect", "live", edited(LIVE, aspect="blue"), "expected aspect among green, yellow, red, grey"),
+    ("another end of a passage", "live", edited(LIVE, passage="flew"), "expected passage among passed, annulled"),
+    ("an epoch of 7 bytes", "reentry", edited(REENTRY, epoch="0f" * 7), "expected epoch as 16 lowercase hex digits"),
+    ("an epoch as number", "reentry", edited(REENTRY, epoch=5), "expected epoch as 16 lowercase hex digits"),
+    ("a mark of 31 bytes", "reentry", edited(REENTRY, mark="0f" * 31), "expected mark as 64 lowercase hex digits"),
+    ("a mark in capitals", "reentry", edited(REENTRY, mark="0F" * 32), "expected mark as 64 lowercase hex digits"),
+    ("opened a number", "reentry", edited(REENTRY, opened=1), "expected opened true or false, got 1"),
     ("a lane's name a number", "live", edited(LIVE, lane=1), "expected lane as text, got 1"),
     ("a start with a fraction", "counts", edited(MINUTE, start=1.5), "start: expected a whole number, got 1.5"),
     ("a count below zero", "counts", edited(MINUTE, outcomes={"open": -1}), "outcomes: expected a whole number"),

@@ -35,6 +35,24 @@ def test_they_read_back(network: str, name: str, version: int, leaf: str) -> Non
     assert topics.read_reader(topics.reader(name, leaf)) == ReaderTopic(reader=name, leaf=leaf)
 
 
+@given(NAMES, NAMES)
+def test_what_readers_tell_each_other_has_a_topic_of_its_own(network: str, name: str) -> None:
+    topics = Topics(network)
+    assert topics.reentry(name) == f"waypass/1/{network}/reader/{name}/reentry"
+    assert topics.read_reentry(topics.reentry(name)) == name
+    assert topics.reentry("+") == f"waypass/1/{network}/reader/+/reentry"
+    assert topics.read_reentry(topics.reader(name, "live")) is None
+    with pytest.raises(Malformed, match="expected a reader's topic"):
+        topics.read_reader(topics.reentry(name))
+
+
+def test_refuses_a_mark_of_what_is_no_reader() -> None:
+    with pytest.raises(Malformed, match="reader: expected 1 to 64 letters"):
+        METRO.read_reentry("waypass/1/metro/reader/a/b/reentry")
+    with pytest.raises(Malformed, match="reader: expected 1 to 64 letters"):
+        METRO.reentry("a/b")
+
+
 @pytest.mark.parametrize(
     "topic",
     [

@@ -19,13 +19,17 @@ from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
 from waypass_protocol.keys import HolderSigner, MemorySigner, TrustSet, Use, read_trust_set
 from waypass_protocol.messages import (
+    CROWD,
     LATENCY_BOUNDS_MS,
     OVERRIDE,
+    RELEASE,
     HourCounts,
     LaneState,
     LiveMessage,
     MinuteCounts,
+    PassageEnd,
     PresenceMessage,
+    ReentryMessage,
     StateMessage,
 )
 from waypass_protocol.passes import Aspect, Pass, Place, decode_base45, parse_pass, read_pass, sign_pass
@@ -256,7 +260,7 @@ def test_the_readers_messages_name_the_lanes_states_and_the_latency_buckets() ->
 
 
 def test_the_readers_messages_have_the_members_that_the_page_names() -> None:
-    records = (PresenceMessage, StateMessage, LiveMessage, MinuteCounts, HourCounts)
+    records = (PresenceMessage, StateMessage, LiveMessage, MinuteCounts, HourCounts, ReentryMessage)
     table = rows("## 8. Messages of a reader")
     named = [name for row in table for name in re.findall(r"`([a-z_]+)`", row[0])]
     members = [field for record in records for field in record.__dataclass_fields__]
@@ -271,3 +275,9 @@ def test_the_page_names_each_reason_of_staff_and_how_it_is_counted() -> None:
     text = section("## 8. Messages of a reader")
     assert f"`{OVERRIDE}`" in text
     assert f"`{OVERRIDE}-CODE`" in text
+
+
+def test_the_page_names_everything_that_a_minute_counts_beside_outcomes() -> None:
+    text = section("## 8. Messages of a reader")
+    for word in (OVERRIDE, CROWD, RELEASE, *PassageEnd):
+        assert f"`{word}`" in text, word

@@ -42,7 +42,7 @@ def test_a_database_in_another_form_is_refused(database: Database) -> None:
     migrations.upgrade(database.engine)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
-    with pytest.raises(ConfigurationError, match=r"expected form 0001, .* is in form 0000; run: waypass-server"):
+    with pytest.raises(ConfigurationError, match=r"expected form 0002, .* is in form 0000; run: waypass-server"):
         migrations.check(database.engine)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 from sqlalchemy.exc import DataError
 from tests.support.databases import sqlite_only
 from tests.support.office import NOW, Office, basis_form
@@ -109,6 +111,11 @@ def test_addresses(office: Office, method: str, path: str, status: int) -> None:
     assert answer.json()["status"] == status
 
 
+def test_an_address_without_a_method_says_which_it_has(office: Office) -> None:
+    answer = office.send("PUT", "/api/v1/network")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+
+
 @sqlite_only
 def test_without_its_database(office: Office) -> None:
     office.services.database.close()
@@ -127,6 +134,19 @@ def test_without_a_database_server(office: Office) -> None:
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:waypass:problem:unavailable")
     health = office.send("GET", "/health")
     assert (health.status_code, health.json()["database"]) == (503, "unavailable")
+
+
+def test_more_at_once_than_the_database_has_connections(office: Office, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'small.db'}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+
+    @office.app.post("/one-too-many")
+    def one_too_many() -> None:
+        with engine.connect(), engine.connect():
+            pass
+
+    answer = office.send("POST", "/one-too-many")
+    engine.dispose()
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:waypass:problem:unavailable")
 
 
 def test_a_value_that_the_database_cannot_hold(office: Office) -> None:

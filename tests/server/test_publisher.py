@@ -301,6 +301,16 @@ def test_snapshots_are_signed_anew_before_half_their_life(house: House) -> None:
     assert {snapshot.version for snapshot in snapshots} == {1}
 
 
+def test_a_snapshot_of_a_clock_that_ran_ahead_is_signed_anew(house: House) -> None:
+    """Readers would refuse it until that time has come."""
+    house.clock.advance(3600)
+    house.quiet()
+    house.clock.advance(-3600)
+    house.quiet()
+    snapshots = [read_snapshot(m.payload, TRUST, NOW) for m in house.seen if m.topic.endswith("/snapshot")]
+    assert [(snapshot.iat - NOW) // 3600 for snapshot in snapshots] == [1, 0]
+
+
 def test_a_list_that_is_opened_later_is_published_before_the_head_that_names_it(house: House) -> None:
     house.quiet()
     house.seen.clear()

@@ -12,11 +12,12 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from waypass_server import serving
@@ -100,6 +101,26 @@ def test_it_serves_without_a_broker_and_stops_when_told(installation: Path) -> N
     assert "/api/v1" not in errors, "there is no access log"
 
 
+def test_a_page_that_is_live_does_not_keep_it_from_stopping(installation: Path) -> None:
+    config = installation / "server.toml"
+    token = json.loads(run("network", "token", "--config", str(config), "Ada", "--json").stdout)["token"]
+    with running(config) as (process, address), httpx.Client(base_url=address, timeout=60) as browser:
+        page = browser.get("/ops/sign-in").text
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+        assert csrf
+        assert browser.post("/ops/sign-in", data={"csrf": csrf[1], "token": token}).status_code == 303
+        with browser.stream("GET", "/ops/push/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("data: ")
+            process.send_signal(signal.SIGTERM)
+            rest = list(lines)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    assert "graceful shutdown exceeded" not in errors, "nothing had to be cut off"
+    assert [line for line in rest if line.startswith("event:")] == [], "it ends; the browser tries again by itself"
+
+
 def test_the_database_is_for_its_owner_alone(installation: Path) -> None:
     assert stat.S_IMODE((installation / "waypass.db").stat().st_mode) == 0o600
 
@@ -155,15 +176,32 @@ def test_before_the_network_is_defined(installation: Path) -> None:
         serving.run(load_settings(config, {}))
 
 
+def test_requests_that_wait_for_the_database_hold_no_withdrawal_up(installation: Path) -> None:
+    """All connections of the API are out; publisher and scheduler have their own, and are still woken by it."""
+    services = serving.make_services(load_settings(installation / "server.toml", {}))
+    with ExitStack() as stack:
+        behind = stack.enter_context(serving.apart(services))
+        stack.callback(services.database.close)
+        for _ in range(15):
+            stack.enter_context(services.database.engine.connect())
+        assert services.database.engine.pool.status().startswith("Pool size: 5  Connections in pool: 0")
+        with behind.database.reading() as session:
+            assert session.scalar(text("SELECT count(*) FROM networks")) == 1
+        assert behind.nudge is services.nudge
+
+
 def test_it_does_not_go_on_when_nothing_can_be_published(installation: Path) -> None:
     """It could issue passes and not withdraw them."""
     damaged = installation / "damaged.db"
     with sqlite3.connect(installation / "waypass.db") as source, sqlite3.connect(damaged) as copy:
         source.backup(copy)
-        assert copy.execute("UPDATE status_versions SET digest = zeroblob(32)").rowcount == 1
     config = installation / "damaged.toml"
     text = (installation / "server.toml").read_text(encoding="utf-8")
     config.write_text(f'{text}database_url = "sqlite:///damaged.db"\n', encoding="utf-8")
+    # Opens the first list, whichever test has run before this one.
+    assert run("lists", "advance", "--config", str(config)).exit_code == 0
+    with sqlite3.connect(damaged) as copy:
+        assert copy.execute("UPDATE status_versions SET digest = zeroblob(32)").rowcount == 1
     with running(config) as (process, _):
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 2

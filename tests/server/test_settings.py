@@ -58,6 +58,12 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
             'network = "m"\ndatabase_url = "waypass.db"',
             "expected an address such as sqlite:///waypass.db",
         ),
+        (
+            "a prefix that names no list",
+            'network = "m"\nstatus_uri_prefix = "https://status.example/?list="',
+            "setting 'status_uri_prefix': .*that end with ':' or '/', such as 'wp:'",
+        ),
+        ("a prefix too long", f'network = "m"\nstatus_uri_prefix = "{"a" * 200}:"', "expected at most 200 ASCII"),
         ("a port that is none", 'network = "m"\nport = 65536', "setting 'port': .*less than or equal to 65535"),
         ("a life too long", 'network = "m"\npass_life = 604801', "setting 'pass_life': .*less than or equal to 604800"),
         ("gathering too long", 'network = "m"\ngather = 1.1', "setting 'gather': .*less than or equal to 1"),

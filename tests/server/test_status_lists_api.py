@@ -113,12 +113,27 @@ def test_media_type_etag_and_cache_times(site: Site) -> None:
     assert (changed.status_code, changed.headers["etag"] != etag) == (200, True)
 
 
+def test_pages_of_any_origin_may_read_what_is_public_and_nothing_else(site: Site) -> None:
+    etag = site.get("/status-lists/1").headers["etag"]
+    for public in (site.get("/status-lists/1"), site.get("/status-lists/1", if_none_match=etag), site.get("/trust")):
+        assert public.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in site.get("/api/v1/network").headers
+
+
 def test_a_token_is_signed_anew_at_half_its_life(site: Site) -> None:
     seen = []
     for hours in (0, 11, 12, 23, 24):
         site.clock.advance(NOW + hours * 3600 - site.clock.now())
         seen.append(read_snapshot(site.get("/status-lists/1").content, TRUST, NOW).iat - NOW)
     assert seen == [0, 0, 12 * 3600, 12 * 3600, 24 * 3600]
+
+
+def test_a_token_of_a_clock_that_ran_ahead_is_signed_anew(site: Site) -> None:
+    seen = []
+    for hours in (2, 0):
+        site.clock.advance(NOW + hours * 3600 - site.clock.now())
+        seen.append(read_snapshot(site.get("/status-lists/1").content, TRUST, NOW).iat - NOW)
+    assert seen == [2 * 3600, 0]
 
 
 def test_a_list_that_is_not_there(site: Site) -> None:

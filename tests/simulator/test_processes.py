@@ -90,3 +90,15 @@ def test_waiting_for_a_port() -> None:
     message = r"(?s)the program ended with 1.*gave up"
     with python("import sys; sys.exit('gave up')") as program, pytest.raises(ProgramError, match=message):
         wait_for_port("127.0.0.1", port, timeout=SECONDS, program=program)
+
+
+def test_a_program_that_nobody_holds_is_ended() -> None:
+    script = (
+        "import subprocess, sys\n"
+        "from waypass_simulator.processes import end_children\n"
+        "lost = subprocess.Popen(['sleep', '600'])\n"
+        "print(end_children() == [lost.pid], end_children())"
+    )
+    with python(script) as program:
+        assert program.wait(timeout=SECONDS) == 0
+        assert program.lines(Stream.STDOUT) == ["True []"]

@@ -95,6 +95,7 @@ def test_status_goes_inwards_and_reports_outwards_and_nothing_else(line: Line) -
     reader = line.at_station("north-1")
     station_spy = line.stack.enter_context(line.station.spy())
     reader.publish(TOPICS.reader("north-1", "live"), b"somebody came", qos=0)
+    reader.publish(TOPICS.reentry("north-1"), b"a mark", qos=0)
     station_spy.publish(TOPICS.snapshot("17"), b"from the station")
     station_spy.publish(TOPICS.head, b"from the station")
     for leaf in ("presence", "state", "counts"):
@@ -107,7 +108,7 @@ def test_status_goes_inwards_and_reports_outwards_and_nothing_else(line: Line) -
     heard = set()
     while (message := spy.next()) != (TOPICS.reader("north-1", "counts"), b"counts"):
         heard.add(message[1])
-    assert not heard & {b"somebody came", b"from the station"}
+    assert not heard & {b"somebody came", b"a mark", b"from the station"}
     assert any(page.next() == (TOPICS.reader("north-1", "live"), b"somebody came") for _ in range(20))
 
 

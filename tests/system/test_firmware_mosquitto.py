@@ -41,6 +41,7 @@ def of_all(*leaves: str) -> set[str]:
 TOPICS = sorted(
     STATUS
     | of_all()
+    | of_all("reentry")
     | {topic.replace("metro", "other") for topic in STATUS | own("north-1")}
     | {topic.replace("waypass/1", "waypass/2") for topic in STATUS}
     | {f"{ROOT}/status", f"{ROOT}/status/17", f"{ROOT}/status/17/delta", f"{ROOT}/status/17/delta/3/more"}
@@ -62,8 +63,9 @@ MAY_HEAR = dict.fromkeys(LOGINS, STATUS) | {
     "server": STATUS | of_all(*REPORTS) - own("server"),
     "station": STATUS | of_all() - own("station"),
 }
-STATION_SAYS = {login: own(login) for login in LOGINS} | {"station": set[str]()}
-STATION_HEARS = dict.fromkeys(LOGINS, STATUS) | {"station": STATUS | of_all() - own("station")}
+# Readers tell each other of re-entry at their station alone; the box makes the keys for it, and hears nothing.
+STATION_SAYS = {login: own(login, *LEAVES, "reentry") for login in LOGINS} | {"station": set[str]()}
+STATION_HEARS = dict.fromkeys(LOGINS, STATUS | of_all("reentry")) | {"station": STATUS | of_all() - own("station")}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

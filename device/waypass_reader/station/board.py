@@ -6,7 +6,8 @@
 3. Lanes are those that the newest state names. What a lane does is what its last live message said; until there is one,
    what the state says. A live word counts for as long as its reader is online: a message that was lost with a
    connection must not leave a lane waiting for ever.
-4. The last outcome stays while the lane waits or is open, and then for `LAST_SECONDS`.
+4. The last outcome stays while the lane waits or is open, and then for `LAST_SECONDS`. So long stays too that somebody
+   walked through unasked.
 5. People a minute are the openings of the last minute. An opening without an outcome is one by staff.
 6. The age of the lists is that of the oldest, and grows from the state message on. A retained state may be old itself,
    so its own time counts too. No list, or one of unknown age, makes the age unknown.
@@ -24,6 +25,7 @@ from enum import StrEnum
 from waypass_protocol.messages import (
     LaneState,
     LiveMessage,
+    PassageEnd,
     Presence,
     PresenceMessage,
     ReaderMessage,
@@ -63,8 +65,9 @@ class Moment:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneView:
     """One lane now. `state` is None while nothing is known; `seconds` is how long it has been so. `outcome` and
-    `reason` are of the last decision; `by_staff` says that the last opening was an override. `camera` is "ok", what is
-    wrong, or empty when the reader does not say."""
+    `reason` are of the last decision; `by_staff` says that the last opening was an override, `unasked` that somebody
+    has just walked through whom nothing let in. `camera` is "ok", what is wrong, or empty when the reader does not
+    say."""
 
     name: str
     state: LaneState | None
@@ -74,6 +77,7 @@ class LaneView:
     by_staff: bool
     people_a_minute: int
     camera: str
+    unasked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +121,7 @@ class _Lane:
     outcome: Outcome | None = None
     reason: Reason | None = None
     by_staff: bool = False
+    unasked_ns: int | None = None
     last_ns: int | None = None
     openings: deque[int] = field(default_factory=lambda: deque(maxlen=MAX_OPENINGS))
 
@@ -194,6 +199,8 @@ class StationBoard:
             for lane in reader.lanes.values():
                 if lane.last_ns is not None and now.ns - lane.last_ns >= LAST_SECONDS * SECOND_NS:
                     lane.outcome, lane.reason, lane.by_staff = None, None, False
+                if lane.unasked_ns is not None and now.ns - lane.unasked_ns >= LAST_SECONDS * SECOND_NS:
+                    lane.unasked_ns = None
                 while lane.openings and now.ns - lane.openings[0] >= MINUTE_NS:
                     lane.openings.popleft()
 
@@ -223,6 +230,10 @@ def _take_live(reader: _Reader, message: LiveMessage, now: Moment) -> None:
         if len(reader.lanes) >= MAX_LANES:
             return
         lane = reader.lanes[message.lane] = _Lane()
+    if message.passage is PassageEnd.UNASKED:
+        lane.unasked_ns = now.ns
+        if lane.state is not None:
+            return  # the others are as they were
     if message.state in (LaneState.OPEN, LaneState.WAIT):
         lane.outcome, lane.reason = message.outcome, message.reason
         lane.by_staff = message.state is LaneState.OPEN and message.outcome is None
@@ -297,6 +308,7 @@ def _view_lane(name: str, reader: _Reader, contact: Contact, now: Moment) -> Lan
         reason=lane.reason if told else None,
         by_staff=lane.by_staff and told,
         people_a_minute=len(lane.openings),
+        unasked=lane.unasked_ns is not None and told,
         camera=state.health.get(_CAMERA + name, "") if state is not None and contact is Contact.ONLINE else "",
     )
 

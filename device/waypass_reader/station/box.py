@@ -1,4 +1,4 @@
-"""A station box put together: the broker's listener, the board, the pages, from its configuration.
+"""A station box put together: the broker's listener, the board, the pages, the re-entry keys, from its configuration.
 
 It holds everything in memory, and nothing on a disk.
 """
@@ -12,6 +12,7 @@ from waypass_reader.log import Log
 from waypass_reader.station.board import Moment, StationBoard
 from waypass_reader.station.config import StationTable
 from waypass_reader.station.gates import HttpGates
+from waypass_reader.station.keys import KeyPages, KeyRing
 from waypass_reader.station.listener import Bulletin, Listener
 from waypass_reader.station.pages import PageParts, StationPages
 from waypass_reader.station.sessions import Sessions
@@ -40,19 +41,23 @@ class StationBox:
             clock=clock,
             log=log,
         )
+        guard = KeyGuard(key, monotonic_ns=clock.monotonic_ns)
         pages = StationPages(
             PageParts(
                 station=table.station,
                 language=table.spoken,
                 bulletin=bulletin,
                 gates=HttpGates(pages=table.pages(), key=key),
-                guard=KeyGuard(key, monotonic_ns=clock.monotonic_ns),
+                guard=guard,
                 sessions=Sessions(new_token=secrets.token_urlsafe),
                 clock=clock,
                 log=log,
             )
         )
-        self._web = WebServer(host=table.host, port=table.port, routes=pages.routes(), log=log, what="station page")
+        ring = KeyRing(new_bytes=secrets.token_bytes, now_ns=clock.monotonic_ns())
+        keys = KeyPages(ring, guard=guard, monotonic_ns=clock.monotonic_ns)
+        routes = pages.routes(*keys.routes())
+        self._web = WebServer(host=table.host, port=table.port, routes=routes, log=log, what="station page")
 
     @property
     def address(self) -> str:

@@ -18,32 +18,19 @@ here; no port is opened.
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from waypass_reader.tables import BrokerTable, Name, PathBeside, StrictTable, read_table
+from waypass_reader.tables import BrokerTable, Name, PathBeside, StrictTable, check_address, read_table
 from waypass_reader.web import read_key
 from waypass_reader.words import Language
-
-
-def _address(value: str) -> str:
-    """Where a reader's pages are."""
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good or parts.username or parts.query or parts.fragment or not value.isascii() or not value.isprintable():
-        raise ValueError(f"expected an address such as http://127.0.0.1:8480, got {value!r}")
-    return value
 
 
 class ReaderOfStation(StrictTable):
     """One reader of the station."""
 
     id: Name = Field(description="The reader's ID, as in its topics.")
-    pages: Annotated[str, AfterValidator(_address)] | None = Field(
+    pages: Annotated[str, AfterValidator(check_address)] | None = Field(
         default=None, description="Where its pages are, for staff to open its lanes; absent, they can't from here."
     )
 

@@ -83,8 +83,11 @@ class StationPages:
         self._page = (HERE / "templates" / "station.html").read_text(encoding="utf-8")
         self._sign_in_page = (HERE / "templates" / "sign-in.html").read_text(encoding="utf-8")
 
-    def routes(self) -> Routes:
-        """All addresses. Raises `ConfigurationError` when the program's own files are not there."""
+    def routes(self, *more: Route) -> Routes:
+        """All addresses, and `more` that are not pages.
+
+        Raises `ConfigurationError` when the program's own files are not there.
+        """
         return Routes(
             [
                 Route(method="GET", path="/", handler=self._show),
@@ -93,6 +96,7 @@ class StationPages:
                 Route(method="POST", path="/sign-in", handler=self._sign_in),
                 Route(method="POST", path="/sign-out", handler=self._sign_out),
                 *file_routes("/static", HERE / "static"),
+                *more,
             ]
         )
 

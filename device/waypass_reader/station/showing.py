@@ -113,6 +113,8 @@ def _said(lane: LaneView, speech: Speech) -> str:
         return spoken
     if lane.state is LaneState.OPEN:
         return ""
+    if lane.unasked:
+        return speech.say(words.LAST_UNASKED)
     if lane.by_staff:
         return speech.say(words.LAST_BY_STAFF)
     if lane.outcome is Outcome.OPEN:

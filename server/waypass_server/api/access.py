@@ -5,6 +5,7 @@ another network, one of an earlier wallet, and one of somebody who has left are 
 member of staff without the role is refused (`Forbidden`) before anything of the request is looked at.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -46,6 +47,16 @@ class StaffMember:
     authority_id: int | None
     roles: frozenset[Role]
 
+    @staticmethod
+    def of(row: Staff) -> "StaffMember":
+        """From a row."""
+        return StaffMember(
+            staff_id=row.id,
+            network_id=row.network_id,
+            authority_id=row.authority_id,
+            roles=frozenset(Role(role) for role in row.roles),
+        )
+
     def actor(self) -> Actor:
         """As the one who acts."""
         return Actor(kind=Kind.STAFF, staff_id=self.staff_id, roles=self.roles)
@@ -58,6 +69,14 @@ def services(request: Request) -> Services:
     return held
 
 
+def source(request: Request) -> str:
+    """Where a request came from, as a keyed hash: what counts failures for ten minutes is no list of addresses."""
+    address = request.client.host if request.client else "unknown"
+    return hashlib.blake2b(address.encode(), key=request.app.state.source_key, digest_size=16).hexdigest()
+
+
+SourceHere = Annotated[str, Depends(source)]
+"""A parameter of an endpoint that counts failures."""
 ServicesHere = Annotated[Services, Depends(services)]
 """A parameter of an endpoint: the server's services."""
 _Token = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -95,12 +114,7 @@ def staff(credentials: _Token, here: ServicesHere) -> StaffMember:
         member = session.scalars(query).one_or_none()
     if member is None:
         raise Unauthenticated("expected a staff token that is known, got another")
-    return StaffMember(
-        staff_id=member.id,
-        network_id=member.network_id,
-        authority_id=member.authority_id,
-        roles=frozenset(Role(role) for role in member.roles),
-    )
+    return StaffMember.of(member)
 
 
 def staff_with(*roles: Role) -> Callable[[StaffMember], StaffMember]:

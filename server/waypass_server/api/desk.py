@@ -1,11 +1,9 @@
 """The desk and the wallet's first call: people, desk codes, certificates of people without a wallet, enrolment."""
 
-import hashlib
-
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from waypass_server import facts, people
-from waypass_server.api.access import Desk, ServicesHere
+from waypass_server.api.access import Desk, ServicesHere, SourceHere
 from waypass_server.api.facts import FactOut
 from waypass_server.api.forms import CertificateText, Input, Line, Output, PersonInput, Reference
 from waypass_server.problems import RESPONSES
@@ -87,10 +85,7 @@ def hand_in_evidence(body: CertificateOfPerson, response: Response, member: Desk
 
 
 @router.post("/enrol", status_code=201, summary="Use a desk code: the wallet's token")
-def enrol(body: Enrolment, request: Request, here: ServicesHere) -> WalletOut:
+def enrol(body: Enrolment, source: SourceHere, here: ServicesHere) -> WalletOut:
     """Needs no token. A reference alone fetches nothing, and wrong codes are counted (429)."""
-    address = request.client.host if request.client else "unknown"
-    # Kept for ten minutes and keyed, so that the table of failures is no list of addresses.
-    source = hashlib.blake2b(address.encode(), key=request.app.state.source_key, digest_size=16).hexdigest()
     token = people.enrol(here, typed=body.code, source=source)
     return WalletOut(token=token, network=here.settings.network)

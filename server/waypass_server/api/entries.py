@@ -61,20 +61,8 @@ class CaseChange(Input):
 def propose_entry(body: NewEntry, member: ProposingStaff, here: ServicesHere) -> EntryForStaff:
     """Without effect until another person has approved it, the holder was told and the notice period is over."""
     now = here.now()
-    proposal = Proposal(
-        person=body.person,
-        basis_id=body.basis,
-        effect=body.effect,
-        scopes=body.scopes,
-        reason=body.reason,
-        case_reference=body.case.reference,
-        case_state=body.case.state,
-        starts_at=now if body.starts_at is None else body.starts_at,
-        ends_at=body.ends_at,
-        exclusions_checked=body.exclusions_checked,
-    )
     with here.change() as session:
-        return EntryForStaff.of(entries.propose(session, proposal, proposer=proposer_of(member), now=now))
+        return EntryForStaff.of(entries.propose(session, proposal_of(body, now), proposer=proposer_of(member), now=now))
 
 
 @router.get("", summary="Entries in one state, oldest first: the queue of those who act on them")
@@ -137,6 +125,22 @@ def set_case(entry_id: IdInPath, body: CaseChange, member: CaseKeeper, here: Ser
     with here.change() as session:
         entry = entries.find_entry(session, member.network_id, entry_id)
         return EntryForStaff.of(entries.set_case(session, entry, body.state, actor=member.actor(), now=here.now()))
+
+
+def proposal_of(body: NewEntry, now: int) -> Proposal:
+    """What somebody proposes, as the domain takes it."""
+    return Proposal(
+        person=body.person,
+        basis_id=body.basis,
+        effect=body.effect,
+        scopes=body.scopes,
+        reason=body.reason,
+        case_reference=body.case.reference,
+        case_state=body.case.state,
+        starts_at=now if body.starts_at is None else body.starts_at,
+        ends_at=body.ends_at,
+        exclusions_checked=body.exclusions_checked,
+    )
 
 
 def _end(entry_id: int, action: Action, member: StaffMember, here: ServicesHere) -> EntryForStaff:

@@ -50,6 +50,11 @@ class Format(StrEnum):
     SVG = "svg"
     PDF = "pdf"
 
+    @property
+    def drawing(self) -> Drawing:
+        """The kind of picture; JSON is none."""
+        return _FORMS[self]
+
 
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _FORMS = {Format.PNG: Drawing.PNG, Format.SVG: Drawing.SVG, Format.PDF: Drawing.PDF}
@@ -170,7 +175,7 @@ def make_paper_pass(
     """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF."""
     with here.change() as session:
         person = find_person(session, member.network_id, body.person)
-        signed = _issue_paper(session, here, person, body.scopes, hint=body.hint, actor=member.actor())
+        signed = make_paper(session, here, person, body.scopes, hint=body.hint, actor=member.actor())
     return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
 
 
@@ -191,7 +196,7 @@ def make_own_paper_pass(
     """For whoever travels without a telephone. A gate that compares papers with documents asks staff, as for any."""
     with here.change() as session:
         person = session.get_one(Person, holder.person_id)
-        signed = _issue_paper(session, here, person, body.scopes, hint=None, actor=holder.actor())
+        signed = make_paper(session, here, person, body.scopes, hint=None, actor=holder.actor())
     return _answer(signed, here.settings.network, _chosen(format_, accept), status=201)
 
 
@@ -208,19 +213,31 @@ def draw_paper_pass(
     format_: Annotated[Format, Query(alias="format")] = Format.PDF,
 ) -> Response:
     """Nothing is issued and nothing is kept; the text is not checked beyond its form."""
+    return _answer(read_paper(body.text), here.settings.network, format_, status=200)
+
+
+def read_paper(text: str) -> bytes:
+    """The signed bytes of a paper pass's text. Raises `RequestRefused`."""
     try:
-        signed = decode_base45(body.text, "WP1:")
+        signed = decode_base45(text, "WP1:")
         pass_ = parse_pass(signed).pass_
     except (NotWaypass, Malformed) as error:
         raise RequestRefused(f"text: {error}") from None
     if pass_.holder is not None:
         raise RequestRefused("text: expected a paper pass, got a pass that is bound to a wallet")
-    return _answer(signed, here.settings.network, format_, status=200)
+    return signed
 
 
-def _issue_paper(
+def drawn(signed: bytes, network: str) -> PaperPass:
+    """A paper pass with what stands beside its code."""
+    pass_ = parse_pass(signed).pass_
+    return PaperPass(signed=signed, network=network, iat=pass_.iat, exp=pass_.exp, hint=pass_.hint)
+
+
+def make_paper(
     session: Session, here: Services, person: Person, scopes: list[int], *, hint: str | None, actor: Actor
 ) -> bytes:
+    """Issue a paper pass, and log that it was. Raises what `issue_paper` does."""
     now = here.now()
     signed = issue_paper(session, here, person.id, scopes, hint, now)
     events.record(
@@ -241,8 +258,8 @@ def _answer(signed: bytes, network: str, chosen: Format, *, status: int) -> Resp
         body = PaperOut(text=pass_text(signed), iat=pass_.iat, exp=pass_.exp).model_dump_json()
         return Response(body, status_code=status, media_type="application/json", headers=_NOT_KEPT)
     form = _FORMS[chosen]
-    drawn = PaperPass(signed=signed, network=network, iat=pass_.iat, exp=pass_.exp, hint=pass_.hint).draw(form)
-    return Response(drawn, status_code=status, media_type=form.value, headers=_NOT_KEPT)
+    picture = drawn(signed, network).draw(form)
+    return Response(picture, status_code=status, media_type=form.value, headers=_NOT_KEPT)
 
 
 def _chosen(format_: Format | None, accept: str) -> Format:

@@ -1,4 +1,6 @@
-"""Status lists and the trust set over HTTP, for anybody: a verifier that is not on the broker needs both."""
+"""Status lists and the trust set over HTTP, for anybody: a verifier that is not on the broker needs both. Pages of any
+origin may read them (CORS), as the standard asks: they are public, and asked for without a token.
+"""
 
 from typing import Annotated
 
@@ -13,6 +15,7 @@ router = APIRouter(tags=["status lists"], responses=RESPONSES)
 
 _CACHED = f"public, max-age={TTL}"
 _JWK_SET = "application/jwk-set+json"
+_FOR_ANYBODY = {"Access-Control-Allow-Origin": "*", "Cache-Control": _CACHED}
 
 
 def tokens(request: Request, here: ServicesHere) -> StatusListTokens:
@@ -43,7 +46,7 @@ def read_status_list(
     token = held.current(name)
     if token is None:
         raise NotFound("status list: expected the name of a list of this network, got another")
-    headers = {"ETag": token.etag, "Cache-Control": _CACHED}
+    headers = {"ETag": token.etag, "Access-Control-Expose-Headers": "ETag"} | _FOR_ANYBODY
     if _matches(if_none_match, token.etag):
         return Response(status_code=304, headers=headers)
     return Response(token.data, media_type=MEDIA_TYPE, headers=headers)
@@ -58,7 +61,7 @@ def read_status_list(
 def read_trust(here: ServicesHere) -> Response:
     """The keys as the server has them now; a gate gets its own when it is set up, not from here."""
     text = here.keys.trust_set().to_json()
-    return Response(text, media_type=_JWK_SET, headers={"Cache-Control": _CACHED})
+    return Response(text, media_type=_JWK_SET, headers=_FOR_ANYBODY)
 
 
 def _matches(header: str | None, etag: str) -> bool:

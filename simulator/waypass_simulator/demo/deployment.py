@@ -6,15 +6,18 @@
 """
 
 import json
+import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from waypass_protocol.topics import Topics
-from waypass_simulator.demo.gate import NETWORK, RIDE, Gate
+from waypass_simulator.api import Api
+from waypass_simulator.demo.gate import NETWORK, OPEN_SECONDS, RIDE, Gate, Pages, Setting
 from waypass_simulator.errors import SimulatorError
 from waypass_simulator.processes import Program, Stream, free_port, wait_for_port
 
@@ -91,16 +94,26 @@ def run(*arguments: str | Path, stdin: str | None = None, timeout: float = START
 
 @dataclass(kw_only=True)
 class Deployment:
-    """The programs of one demonstration. `folder` is new and empty; `evidence_signers` are certificates (DER)."""
+    """The programs of one demonstration. `folder` is new and empty; `evidence_signers` are certificates (DER).
+
+    With `pages` the gates serve theirs, and the station's box runs. `keep`: how many lines of each program are held.
+    """
 
     folder: Path
     evidence_signers: Mapping[str, bytes] = field(default_factory=dict)
     gate_names: Sequence[str] = ("gate-a", "gate-b")
+    pages: bool = False
+    open_seconds: float = OPEN_SECONDS
+    keep: int | None = None
 
     def __post_init__(self) -> None:
         """Choose ports; nothing is started."""
         self.broker_port = free_port()
         self.server_port = free_port()
+        self.station_port = free_port()
+        self.pages_ports = {name: free_port() for name in self.gate_names}
+        self.station_key = secrets.token_urlsafe(15)
+        self.station: Program | None = None
         self.topics = Topics(NETWORK)
         self.tokens: dict[str, str] = {}
         self.gates: dict[str, Gate] = {}
@@ -112,6 +125,10 @@ class Deployment:
         """The server's HTTP address."""
         return f"http://127.0.0.1:{self.server_port}"
 
+    def staff(self, name: str) -> Api:
+        """A member of staff at their own screen."""
+        return Api(self.address, token=self.tokens[name])
+
     @property
     def configuration(self) -> Path:
         """The server's configuration file."""
@@ -122,24 +139,35 @@ class Deployment:
 
         Raises `ProgramError` or `SimulatorError` with what they said.
         """
-        self.start_broker()
-        note(f"The broker listens at 127.0.0.1:{self.broker_port}.")
         self._write_server_files()
-        self._prepare_server()
-        self.start_server()
-        note(f"The server has its keys, database and staff, and listens at {self.address}.")
+        # What does not wait for each other goes on at the same time: people wait for the first gate.
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            broker = pool.submit(self.start_broker)
+            keys = pool.submit(self._make_keys)
+            migrated = pool.submit(run, "waypass-server", "migrate", "--config", self.configuration)
+            broker.result()
+            note(f"The broker listens at 127.0.0.1:{self.broker_port}.")
+            keys.result()
+            gates = {name: pool.submit(self._launch_gate, name) for name in self.gate_names}
+            migrated.result()
+            self._apply_network()
+            self.start_server()
+            note(f"The server has its keys, database and staff, and listens at {self.address}.")
+            for gate in gates.values():
+                gate.result()
+        self.gates = {name: self.gates[name] for name in self.gate_names}
+        if self.pages:
+            self.start_station()
         for name in self.gate_names:
-            self.gates[name] = self._make_gate(name)
-            self.gates[name].launch()
-        for name, gate in self.gates.items():
-            gate.wait_ready()
+            self.gates[name].wait_ready()
             note(f"{name} looks at its camera.")
 
-    def _prepare_server(self) -> None:
-        """Keys, database, network and staff, with the commands that an operator uses."""
+    def _make_keys(self) -> None:
         keys = ("--network", NETWORK, "--dir", self.folder / "keys")
         run("waypass-server", "keys", "make", "--use", "pass", "--use", "status", "--days", "30", *keys)
-        run("waypass-server", "migrate", "--config", self.configuration)
+
+    def _apply_network(self) -> None:
+        """Network and staff, with the command that an operator uses."""
         applied = run(
             "waypass-server", "network", "apply", "--config", self.configuration, self.folder / "network.toml", "--json"
         )
@@ -150,7 +178,8 @@ class Deployment:
 
     def start_broker(self) -> None:
         """Start the embedded broker, empty, on the deployment's port."""
-        self.broker = Program([console_script("waypass-server"), "broker", "--port", str(self.broker_port)])
+        arguments: list[str | Path] = [console_script("waypass-server"), "broker", "--port", str(self.broker_port)]
+        self.broker = Program(arguments, keep=self.keep)
         wait_for_port("127.0.0.1", self.broker_port, timeout=START_SECONDS, program=self.broker)
 
     def kill_broker(self) -> None:
@@ -161,7 +190,8 @@ class Deployment:
 
     def start_server(self) -> None:
         """Start the server and wait until it listens."""
-        self.server = Program([console_script("waypass-server"), "serve", "--config", self.configuration])
+        arguments: list[str | Path] = [console_script("waypass-server"), "serve", "--config", self.configuration]
+        self.server = Program(arguments, keep=self.keep)
         self.server.wait_for_line("listening", timeout=START_SECONDS)
 
     def kill_server(self) -> None:
@@ -170,8 +200,30 @@ class Deployment:
             self.server.close()
             self.server = None
 
+    def start_station(self) -> None:
+        """Start the station's box: the staff's page, with overrides that go to the gates' own pages."""
+        lines = [
+            'station = "north"',
+            f'network = "{NETWORK}"',
+            f"port = {self.station_port}",
+            f"key_file = {json.dumps(str(self._station_key_file))}",
+            f'[broker]\nhost = "127.0.0.1"\nport = {self.broker_port}',
+            *(f'[[reader]]\nid = "{name}"\npages = "{self.pages_address(name)}"' for name in self.gate_names),
+        ]
+        configuration = self.folder / "station.toml"
+        configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        arguments: list[str | Path] = [console_script("waypass-reader"), "station", "--config", configuration]
+        self.station = Program(arguments, keep=self.keep)
+
+    def kill_station(self) -> None:
+        """SIGKILL."""
+        if self.station is not None:
+            self.station.close()
+            self.station = None
+
     def close(self) -> None:
         """End every program of this deployment."""
+        self.kill_station()
         for gate in self.gates.values():
             gate.close()
         self.kill_server()
@@ -198,14 +250,34 @@ class Deployment:
             "evidence_signers": "signers",
             "minimum_notice": 1,
         }
+        if self.pages:
+            self._station_key_file.write_text(f"{self.station_key}\n", encoding="utf-8")
+            self._station_key_file.chmod(0o600)
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         self.configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def _make_gate(self, name: str) -> Gate:
-        """Enrol a reader as an operator would, then point it at frames of this machine."""
+    def pages_address(self, gate: str) -> str:
+        """Where a gate's reader serves its pages."""
+        return f"http://127.0.0.1:{self.pages_ports[gate]}"
+
+    @property
+    def _station_key_file(self) -> Path:
+        return self.folder / "station-key"
+
+    def _launch_gate(self, name: str) -> None:
+        """Enrol a reader as an operator would, then point it at frames of this machine, and start it."""
         folder = self.folder / name
         run(
             *("waypass-server", "reader", "enrol", name, "--scope", str(RIDE), "--out", folder),
             *("--keys", self.folder / "keys", "--broker", f"127.0.0.1:{self.broker_port}"),
         )
-        return Gate(name=name, folder=folder, program=console_script("waypass-reader"), broker_port=self.broker_port)
+        pages = Pages(port=self.pages_ports[name], station_key_file=self._station_key_file) if self.pages else None
+        gate = Gate(
+            name=name,
+            folder=folder,
+            program=console_script("waypass-reader"),
+            broker_port=self.broker_port,
+            setting=Setting(open_seconds=self.open_seconds, pages=pages, keep=self.keep),
+        )
+        self.gates[name] = gate
+        gate.launch()

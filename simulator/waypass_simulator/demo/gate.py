@@ -6,6 +6,7 @@ eyes read them. What the gate decided is read from the lines that it writes for 
 
 import json
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ START_SECONDS = 60.0
 FRAME_SECONDS = 1 / 30
 ANSWER_SECONDS = 3.0
 OPEN_SECONDS = 0.3
+_TIMINGS = 10_000
 NETWORK = "metro"
 RIDE, HOSPITAL = 1, 2
 
@@ -34,11 +36,35 @@ class Verdict:
     frame_to_decision_ms: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pages:
+    """Where a reader serves its own pages, and the file with the station's key."""
+
+    port: int
+    station_key_file: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """How a gate is set up: for how long it opens, its pages if any, how many of its lines are held if not all."""
+
+    open_seconds: float = OPEN_SECONDS
+    pages: Pages | None = None
+    keep: int | None = None
+
+
 class Gate:
     """A reader with one lane whose camera is a folder. `program` is `waypass-reader`."""
 
     def __init__(
-        self, *, name: str, folder: Path, program: Path, broker_port: int, answer_seconds: float = ANSWER_SECONDS
+        self,
+        *,
+        name: str,
+        folder: Path,
+        program: Path,
+        broker_port: int,
+        answer_seconds: float = ANSWER_SECONDS,
+        setting: "Setting | None" = None,
     ) -> None:
         """`answer_seconds` is how long the gate may look at frames after the last one before they count as unread."""
         self.name = name
@@ -46,11 +72,12 @@ class Gate:
         self._program_path = program
         self._broker_port = broker_port
         self._answer_seconds = answer_seconds
+        self._setting = setting or Setting()
         self._frames = folder / "frames"
         self._camera = FrameFolder(self._frames)
         self._words = ""
         self.program: Program | None = None
-        self.timings: list[float] = []
+        self.timings: deque[float] = deque(maxlen=_TIMINGS)
         self.configuration = folder / "demo.toml"
         self._write_configuration()
 
@@ -61,7 +88,8 @@ class Gate:
 
     def launch(self) -> None:
         """Start the reader without waiting for it. Raises `ProgramError`."""
-        self.program = Program([self._program_path, "run", "--config", self.configuration])
+        arguments: list[str | Path] = [self._program_path, "run", "--config", self.configuration]
+        self.program = Program(arguments, keep=self._setting.keep)
 
     def wait_ready(self) -> None:
         """Wait until the reader looks at frames. Raises `ProgramError` with what it said instead."""
@@ -72,17 +100,24 @@ class Gate:
         self.close()
 
     def close(self) -> None:
-        """End the reader, if it runs."""
+        """End the reader, if it runs. No frame is left for the next one, and no picture of a code on the disk."""
         if self.program is not None:
             self.program.close()
             self._keep_words(self.program)
             self.program = None
+        for path in self._frames.glob("*.png"):
+            path.unlink(missing_ok=True)
 
     def close_politely(self) -> None:
         """SIGTERM, as a service manager stops it."""
         if self.program is not None:
             self.program.terminate()
             self.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the reader runs."""
+        return self.program is not None and self.program.exit_code is None
 
     def said(self) -> str:
         """All that the reader's programs have written to their two streams so far."""
@@ -96,17 +131,29 @@ class Gate:
 
         Returns None when the gate could not read the code in them. Raises `SimulatorError` when it does not run.
         """
-        program = self._running()
-        seen = len(program.lines(Stream.STDOUT))
+        seen = self.heard()
         for number, frame in enumerate(frames, start=1):
-            self._camera.show(frame)
-            if (verdict := self._verdict_after(program, seen, number, FRAME_SECONDS if paced else 0)) is not None:
+            self.offer(frame)
+            if (verdict := self.verdict(seen, frames=number, within=FRAME_SECONDS if paced else 0)) is not None:
                 return verdict
-        return self._verdict_after(program, seen, len(frames), self._answer_seconds)
+        return self.verdict(seen, frames=len(frames), within=self._answer_seconds)
 
-    def _verdict_after(self, program: Program, seen: int, frames: int, seconds: float) -> Verdict | None:
+    def offer(self, frame: Picture) -> None:
+        """Put one frame before the camera."""
+        self._camera.show(frame)
+
+    def heard(self) -> int:
+        """How much the reader has said so far, for `verdict`. Raises `SimulatorError` when it does not run."""
+        return self._running().written(Stream.STDOUT)
+
+    def verdict(self, heard: int, *, frames: int, within: float) -> Verdict | None:
+        """What the gate decides after it had said so much, within so many seconds; None when it says nothing.
+
+        Raises `SimulatorError` when it does not run.
+        """
+        program = self._running()
         try:
-            line = program.wait_for_line(r"^\{.*\}$", timeout=seconds, stream=Stream.STDOUT, start=seen)[0]
+            line = program.wait_for_line(r"^\{.*\}$", timeout=within, stream=Stream.STDOUT, start=heard)[0]
         except ProgramError:
             if program.exit_code is not None:
                 raise
@@ -121,10 +168,14 @@ class Gate:
             frame_to_decision_ms=float(row["frame_to_decision_ms"]),
         )
 
+    def waiting(self) -> int:
+        """How many frames the reader has not taken yet."""
+        return sum(1 for _ in self._frames.glob("*.png"))
+
     def wait_empty(self, *, timeout: float = 10.0) -> None:
         """Wait until the reader has taken every frame, so that the next code is not mixed with the last one."""
         deadline = time.monotonic() + timeout
-        while any(self._frames.glob("*.png")):
+        while self.waiting():
             if time.monotonic() > deadline:
                 raise SimulatorError(f"{self.name}: expected the reader to take its frames within {timeout} s")
             time.sleep(0.01)
@@ -151,10 +202,17 @@ port = {self._broker_port}
 name = "lane-1"
 display = "lines"
 source = {{ kind = "folder", path = {json.dumps(str(self._frames))}, follow = true, consume = true }}
-turnstile = {{ pins = "mock", open_seconds = {OPEN_SECONDS}, pulse_seconds = 0.1 }}
-""",
+turnstile = {{ pins = "mock", open_seconds = {self._setting.open_seconds}, pulse_seconds = 0.1 }}
+{self._pages_table()}""",
             encoding="utf-8",
         )
+
+    def _pages_table(self) -> str:
+        pages = self._setting.pages
+        if pages is None:
+            return ""
+        key = json.dumps(str(pages.station_key_file))
+        return f"\n[pages]\nport = {pages.port}\nstation_key_file = {key}\n"
 
     def _running(self) -> Program:
         if self.program is None:

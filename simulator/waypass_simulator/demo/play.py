@@ -66,7 +66,7 @@ def play(playing: Playing, narrator: Narrator) -> Report:
         ok=story.ok,
         steps=story.results,
         propagation_ms=scene.propagation,
-        frame_to_decision_ms={name: gate.timings for name, gate in deployment.gates.items()},
+        frame_to_decision_ms={name: list(gate.timings) for name, gate in deployment.gates.items()},
         notes=_notes(playing),
     )
 

@@ -8,12 +8,14 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import date
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from waypass_protocol.keys import HolderSigner, MemorySigner
 from waypass_protocol.passes import HOUR, Aspect, Pass, Place, sign_pass
 from waypass_protocol.presentation import present
+from waypass_simulator.api import Api
 from waypass_simulator.demo.deployment import AUTHORITY, run
 from waypass_simulator.demo.gate import NETWORK, RIDE
 from waypass_simulator.demo.scene import Scene
@@ -22,6 +24,13 @@ from waypass_simulator.processes import Stream
 
 NOTICE_SECONDS = 2
 ENTRY_REASON = "You struck a member of staff at the north gate."
+
+
+class Office(Protocol):
+    """Where members of staff work."""
+
+    def staff(self, name: str) -> Api:
+        """One of them, at their own screen."""
 
 
 def vaccination(scene: Scene, given_name: str) -> str:
@@ -40,14 +49,16 @@ def read_pictures(scene: Scene, pictures: Mapping[str, bytes]) -> list[str | Non
     return [str(row["texts"][0]) if row["texts"] else None for row in rows]
 
 
-def register_basis(scene: Scene, *, notice: int = NOTICE_SECONDS) -> int:
+def register_basis(
+    office: Office, *, notice: int = NOTICE_SECONDS, title: str = "Ban from travel after assault on staff"
+) -> int:
     """Pavel proposes a basis for red and yellow on rides, Anna approves it; its id. `notice` is in seconds."""
-    with scene.staff("pavel") as pavel, scene.staff("anna") as anna:
+    with office.staff("pavel") as pavel, office.staff("anna") as anna:
         basis = pavel.post(
             "/api/v1/bases",
             {
                 "authority": AUTHORITY,
-                "title": "Ban from travel after assault on staff",
+                "title": title,
                 "citation": "Transit Act, section 12",
                 "health": False,
                 "effects": ["red", "yellow"],
@@ -62,9 +73,9 @@ def register_basis(scene: Scene, *, notice: int = NOTICE_SECONDS) -> int:
     return int(basis["id"])
 
 
-def propose_red(scene: Scene, person: str, basis: int) -> int:
+def propose_red(office: Office, person: str, basis: int) -> int:
     """Pavel proposes a red entry about a person; its id."""
-    with scene.staff("pavel") as pavel:
+    with office.staff("pavel") as pavel:
         entry = pavel.post(
             "/api/v1/entries",
             {
@@ -87,8 +98,8 @@ def tampered(text: str) -> str:
     return text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
 
 
-def forged(forger: MemorySigner, now: float) -> str:
-    """A green presentation, genuine in all but the issuer's key."""
+def forged(forger: MemorySigner, now: float, *, network: str = NETWORK) -> str:
+    """A green presentation, genuine in all but the issuer's key; or another network's."""
     holder = HolderSigner(ec.generate_private_key(ec.SECP256R1()))
     hour = int(now) - int(now) % HOUR
     pass_ = Pass(
@@ -98,7 +109,7 @@ def forged(forger: MemorySigner, now: float) -> str:
         aspects={RIDE: Aspect.GREEN},
         holder=holder.key,
     )
-    return present(sign_pass(pass_, forger), t=int(now), network=NETWORK, holder=holder)
+    return present(sign_pass(pass_, forger), t=int(now), network=network, holder=holder)
 
 
 def gather_secrets(scene: Scene) -> dict[str, bytes]:

@@ -44,7 +44,7 @@ class Scene:
 
     def staff(self, name: str) -> Api:
         """A member of staff at their own screen."""
-        return Api(self.deployment.address, token=self.deployment.tokens[name])
+        return self.deployment.staff(name)
 
     def gate(self, name: str) -> Gate:
         """One of the gates."""

@@ -1,0 +1,1 @@
+"""The console's pages, one router a subject; `waypass_server.console.app` puts them together."""

@@ -1,0 +1,71 @@
+"""Bases: those in force, those that wait, and the second person's approval."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlalchemy import select
+
+from waypass_server import bases
+from waypass_server.api.access import ServicesHere
+from waypass_server.api.forms import IdInPath
+from waypass_server.console.access import AnySignedIn, BasisApprover, Posted
+from waypass_server.console.people import names_of_scopes, names_of_staff
+from waypass_server.console.rendering import go, show
+from waypass_server.console.sessions import SignedIn
+from waypass_server.models.lists_of_people import Basis, BasisVersion, VersionState
+from waypass_server.refusals import Problem
+from waypass_server.roles import Role
+
+router = APIRouter(prefix="/bases")
+
+
+@router.get("")
+def list_bases(request: Request, me: AnySignedIn, here: ServicesHere) -> Response:
+    """Why anyone may be listed at all."""
+    query = select(BasisVersion).join(Basis, Basis.id == BasisVersion.basis_id)
+    query = query.where(Basis.network_id == me.member.network_id, BasisVersion.state != VersionState.REPLACED)
+    with here.database.reading() as session:
+        found = list(session.scalars(query.order_by(Basis.id, BasisVersion.number)))
+        return show(
+            request,
+            "bases.html",
+            waiting=[one for one in found if one.state is VersionState.PROPOSED],
+            in_force=[one for one in found if one.state is VersionState.IN_FORCE],
+            scopes=names_of_scopes(session, me.member.network_id),
+        )
+
+
+@router.get("/{basis_id}/{number}")
+def show_basis(basis_id: IdInPath, number: IdInPath, request: Request, me: AnySignedIn, here: ServicesHere) -> Response:
+    """One version, beside the one that it would replace."""
+    with here.database.reading() as session:
+        version = bases.find_version(session, me.member.network_id, basis_id, number)
+        before = next((one for one in version.basis.versions if one.state is VersionState.IN_FORCE), None)
+        return show(
+            request,
+            "basis.html",
+            version=version,
+            before=before if before is not version and version.state is VersionState.PROPOSED else None,
+            scopes=names_of_scopes(session, me.member.network_id),
+            staff=names_of_staff(session, me.member.network_id),
+            why_not=_why_not(version, me),
+        )
+
+
+@router.post("/{basis_id}/{number}/approve")
+def approve(basis_id: IdInPath, number: IdInPath, _form: Posted, me: BasisApprover, here: ServicesHere) -> Response:
+    """By another person than the one who proposed it."""
+    with here.change() as session:
+        version = bases.find_version(session, me.member.network_id, basis_id, number)
+        bases.approve_version(session, version=version, actor=me.member.actor(), now=here.now())
+    return go(f"/ops/bases/{basis_id}/{number}", done="basis-approved")
+
+
+def _why_not(version: BasisVersion, me: SignedIn) -> str | None:
+    """Why whoever is signed in cannot approve it: a word for the template."""
+    if not me.member.roles & {Role.ADMIN, Role.APPROVER}:
+        return "role"
+    try:
+        bases.check_approver(version, me.member.actor())
+    except Problem:
+        return "own"
+    return None
