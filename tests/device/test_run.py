@@ -304,7 +304,7 @@ def test_damaged_state_files_are_reported_and_the_gate_runs(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("an unknown key", "scope = 1", "scop = 1", "unknown key 'scop'; expected keys among broker, clock, keys"),
+        ("an unknown key", "scope = 1", "scop = 1", "unknown key 'scop'; expected keys among broker, clock, inputs, keys"),
         ("no pins here", '"mock"', '"gpio"', 'pins = "gpio" needs lgpio'),
         ("keys of another network", '"metro"', '"tram"', "expected 'metro', which the keys are for"),
         ("no key for staff", "[[lane]]", f"{PAGES}[[lane]]", "station-key: can't be read (No such file or directory)"),
