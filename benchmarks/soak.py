@@ -36,7 +36,7 @@ from rich.table import Table
 from soak_faults import Faults, PluggedScanner
 from soak_hall import LIST_URI, NETWORK, READER, SCOPE, Issuer, Shown, Visitor, pictures_of
 from waypass_protocol.messages import HourCounts, MinuteCounts, StateMessage, read_message
-from waypass_protocol.reasons import DECISIONS
+from waypass_protocol.reasons import DECISIONS, Outcome
 from waypass_protocol.topics import Topics
 from waypass_simulator.brokers import BrokerKind, LocalBroker, mosquitto_program
 from waypass_simulator.frame_folder import FrameFolder
@@ -371,7 +371,8 @@ def _counted(hall: Hall) -> tuple[Counter[str], Counter[str], int, int]:
     for data in list(hall.counts):
         message = read_message("counts", data)
         if isinstance(message, MinuteCounts):
-            outcomes.update(message.outcomes)
+            # How openings ended is counted beside them, and is not asked here.
+            outcomes.update({name: number for name, number in message.outcomes.items() if name in set(Outcome)})
         elif isinstance(message, HourCounts):
             reasons.update(message.reasons)
             fewer += message.fewer
