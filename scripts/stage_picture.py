@@ -16,7 +16,7 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 from waypass_simulator.demo.living import Living, running
 from waypass_simulator.processes import free_port
 
-SIZE: ViewportSize = {"width": 1280, "height": 1230}
+SIZE: ViewportSize = {"width": 1280, "height": 1205}
 FIRST_PEOPLE = 14
 SECONDS = 240.0
 OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "stage.png"

@@ -4,25 +4,32 @@ A lane puts its latest state here; whoever follows a lane is given that one, and
 follower that is slow misses what was in between: a screen shows the present. Putting waits for nobody, and followers
 hold the board no longer than it takes to look.
 
-No reason, text, index, key or hint is on the board: what a screen shows is an aspect.
+No reason, text, index, key or hint of a pass is on the board: what a screen shows is an aspect, what somebody can do
+so that their code is read, and what the gate knows about itself.
 """
 
 import json
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from waypass_protocol.messages import LaneState
 from waypass_protocol.reasons import Outcome, Shown
+from waypass_reader.condition import Condition
 from waypass_reader.display import Showing
+from waypass_reader.hints import Hint
+from waypass_reader.words import FreeWay
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Screen:
-    """What one lane's screen shows. There is an aspect while the lane is open or somebody waits, and none besides."""
+    """What one lane's screen shows. There is an aspect while the lane is open or somebody waits, and none besides; a
+    hint only while it is idle; `free` only while it is open, for everybody."""
 
     state: LaneState
     aspect: Shown | None = None
+    hint: Hint | None = None
+    free: FreeWay | None = None
 
     def __post_init__(self) -> None:
         if (self.aspect is not None) is not (self.state in {LaneState.OPEN, LaneState.WAIT}):
@@ -30,9 +37,33 @@ class Screen:
         if (self.aspect is Shown.GREEN) is not (self.state is LaneState.OPEN):
             raise ValueError(f"screen: expected green for an open lane alone, got {self.aspect} for {self.state}")
 
-    def as_json(self) -> str:
-        """The screen as an event's data."""
-        return json.dumps({"state": self.state.value, "aspect": None if self.aspect is None else self.aspect.value})
+        if self.hint is not None and self.state is not LaneState.IDLE:
+            raise ValueError(f"screen: expected a hint for an idle lane alone, got {self.hint} for {self.state}")
+        if self.free is not None and self.state is not LaneState.OPEN:
+            raise ValueError(f"screen: expected a free way for an open lane alone, got {self.free} for {self.state}")
+
+    def as_json(self, condition: Condition | None = None) -> str:
+        """The screen as an event's data; what there is nothing of has no member, but for the aspect."""
+        members: dict[str, object] = {
+            "state": self.state.value,
+            "aspect": None if self.aspect is None else self.aspect.value,
+        }
+        if self.hint is not None:
+            members["hint"] = self.hint.value
+        if self.free is not None:
+            members["free"] = self.free.value
+        if condition is not None:
+            members["gate"] = condition.as_members()
+        return json.dumps(members)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """One lane's place on the board; `number` counts its changes."""
+
+    number: int
+    screen: Screen
+    condition: Condition | None = None
 
 
 class Board:
@@ -40,28 +71,35 @@ class Board:
 
     def __init__(self, lanes: Iterable[str]) -> None:
         self._changed = threading.Condition()
-        self._screens: dict[str, tuple[int, Screen]] = {
-            lane: (1, Screen(state=LaneState.OUT_OF_ORDER)) for lane in lanes
-        }
+        self._places = {lane: _Place(number=1, screen=Screen(state=LaneState.OUT_OF_ORDER)) for lane in lanes}
 
     @property
     def lanes(self) -> list[str]:
         """The lanes' names, in their order."""
-        return list(self._screens)
+        return list(self._places)
 
     def put(self, lane: str, screen: Screen) -> None:
         """A lane shows something else now."""
         with self._changed:
-            number, _ = self._screens[lane]
-            self._screens[lane] = (number + 1, screen)
+            place = self._places[lane]
+            self._places[lane] = replace(place, number=place.number + 1, screen=screen)
             self._changed.notify_all()
 
-    def newest(self, lane: str, *, after: int = 0, timeout_seconds: float = 0) -> tuple[int, Screen] | None:
-        """What a lane shows and the number of that change, if it is later than `after`, waited for a while."""
+    def know(self, lane: str, condition: Condition) -> None:
+        """What the gate knows about itself; whoever follows is told when it is something else than before."""
         with self._changed:
-            self._changed.wait_for(lambda: self._screens[lane][0] > after, timeout_seconds)
-            number, screen = self._screens[lane]
-            return (number, screen) if number > after else None
+            place = self._places[lane]
+            if place.condition != condition:
+                self._places[lane] = replace(place, number=place.number + 1, condition=condition)
+                self._changed.notify_all()
+
+    def newest(self, lane: str, *, after: int = 0, timeout_seconds: float = 0) -> tuple[int, str] | None:
+        """What a lane shows, as an event's data, and the number of that change, if it is later than `after`, waited for
+        a while."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._places[lane].number > after, timeout_seconds)
+            place = self._places[lane]
+        return (place.number, place.screen.as_json(place.condition)) if place.number > after else None
 
     def follow(self, lane: str) -> "LaneFeed":
         """A lane's screen as a stream of events: the present one first."""
@@ -81,8 +119,8 @@ class LaneFeed:
         found = self._board.newest(self._lane, after=self._seen, timeout_seconds=timeout_seconds)
         if found is None:
             return None
-        self._seen, screen = found
-        return screen.as_json()
+        self._seen, data = found
+        return data
 
     def close(self) -> None:
         """Nothing is held for a follower."""
@@ -103,6 +141,17 @@ class BoardDisplay:
     def let_through(self, lane: str) -> None:  # noqa: ARG002 - the interface's shape
         """Green, as for any opening."""
         self._board.put(self._lane, Screen(state=LaneState.OPEN, aspect=Shown.GREEN))
+
+    def free(self, lane: str, why: FreeWay) -> None:  # noqa: ARG002 - the interface's shape
+        """Green, with words of its own."""
+        self._board.put(self._lane, Screen(state=LaneState.OPEN, aspect=Shown.GREEN, free=why))
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Told as a free way."""
+
+    def hint(self, lane: str, hint: Hint) -> None:  # noqa: ARG002 - the interface's shape
+        """Nothing was decided: the lane is idle, and says what to do."""
+        self._board.put(self._lane, Screen(state=LaneState.IDLE, hint=hint))
 
     def idle(self, lane: str) -> None:  # noqa: ARG002 - the interface's shape
         """Who comes next is asked for a code."""

@@ -21,6 +21,8 @@
     display = "terminal"
     source = { kind = "camera", device = "/dev/video0" }
     turnstile = { pins = "gpio", relay = 17, lamp_go = 27, lamp_wait = 22 }
+    sounder = { kind = "tonal", pin = 12 }
+    speech = { kind = "espeak-ng", languages = ["en"] }
 
 Every table is read strictly: an unknown key, a missing one, or a value of another type or range is a
 `ConfigurationError` that names the key; an unknown key's message also names the known ones. A path that is not absolute
@@ -42,6 +44,8 @@ from waypass_reader.inputs import LaneContacts, Level, ReaderContacts
 from waypass_reader.lane_machine import Timing
 from waypass_reader.settings_files import load_policy, load_trust_set
 from waypass_reader.simulated_turnstile import Flaw, Mechanics
+from waypass_reader.sounder import Kind
+from waypass_reader.speech import EspeakVoice, RecordedVoice, Voice
 from waypass_reader.tables import BrokerTable, Name, PathBeside, StrictTable, check_address, folder_of, read_table
 from waypass_reader.turnstile import Pins, Wiring
 from waypass_reader.words import Language
@@ -228,6 +232,49 @@ class StationBoxTable(StrictTable):
     key_file: PathBeside = Field(description="A file whose first line is the station's key.")
 
 
+class SounderTable(StrictTable):
+    """A lane's tone: *go* or *please wait for staff*. Without this table, none."""
+
+    kind: Literal["tonal", "buzzer"] = Field(
+        description="`tonal` for a passive buzzer, on a pin with PWM; `buzzer` for an active one."
+    )
+    pin: Pin = Field(default=12, description="Its output, among the pins of the lane's turnstile.")
+
+    @property
+    def sounds_as(self) -> Kind:
+        """What is on the pin."""
+        return Kind(self.kind)
+
+
+class SpeechTable(StrictTable):
+    """What a lane says aloud: go, please wait, what to do, out of order. Without this table, nothing."""
+
+    kind: Literal["espeak-ng", "recorded"] = Field(description="A synthetic voice, or WAV files played by aplay.")
+    languages: list[Literal["en", "zh", "ar"]] | None = Field(
+        default=None, min_length=1, description="What is spoken, one after the other; absent, what the screens speak."
+    )
+    words_a_minute: int = Field(default=150, ge=80, le=400, description="Of espeak-ng: how fast it speaks.")
+    folder: PathBeside | None = Field(
+        default=None, description="Of recorded words: the folder with go.en.wav and the others."
+    )
+    device: str = Field(default="", description="Of recorded words: ALSA's name of the output; empty, its default.")
+
+    @model_validator(mode="after")
+    def _check_belonging(self) -> Self:
+        recorded = self.kind == "recorded"
+        if recorded is not (self.folder is not None):
+            raise ValueError(f"{self.kind} {'needs' if recorded else 'takes no'} folder")
+        if self.device and not recorded:
+            raise ValueError("device is for recorded words")
+        return self
+
+    def voice(self) -> Voice:
+        """The table as the speaker takes it."""
+        if self.folder is None:
+            return EspeakVoice(words_a_minute=self.words_a_minute)
+        return RecordedVoice(folder=self.folder, device=self.device)
+
+
 class LaneTable(StrictTable):
     """One lane: a camera or a scanner, a barrier, a screen."""
 
@@ -238,6 +285,20 @@ class LaneTable(StrictTable):
         default="terminal",
         description="A screen for people, a JSON line for each decision on standard output, or none.",
     )
+
+    sounder: SounderTable | None = Field(default=None, description="The tone.")
+    speech: SpeechTable | None = Field(default=None, description="What is said aloud.")
+
+    @model_validator(mode="after")
+    def _check_sounder(self) -> Self:
+        if self.sounder is not None and self.sounder.pin in self.turnstile.all_numbers:
+            raise ValueError("sounder: needs a pin of its own")
+        return self
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All pins of the lane."""
+        return (*self.turnstile.all_numbers, *(() if self.sounder is None else (self.sounder.pin,)))
 
     @field_validator("source", mode="before")
     @classmethod
@@ -289,7 +350,11 @@ class ReaderTable(StrictTable):
     clock: Literal["system", "assume-synchronised"] = Field(
         default="system", description="Who vouches for the clock: the system, or whoever wrote this file."
     )
-    language: Literal["en", "zh"] = Field(default="en", description="What the screen speaks.")
+    language: Literal["en", "zh", "ar"] = Field(default="en", description="What the screens speak, large.")
+    also: list[Literal["en", "zh", "ar"]] | None = Field(
+        default=None,
+        description="What the screens speak besides, smaller below it; absent, English, or Chinese below English.",
+    )
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
     metrics: MetricsTable | None = Field(default=None, description="Metrics for Prometheus.")
@@ -319,7 +384,7 @@ class ReaderTable(StrictTable):
             for lane in self.lanes:
                 # Mock outputs of two lanes may be the same in a dry run; real ones, and inputs, move something.
                 if lane.turnstile.kind is pins:
-                    own = lane.turnstile.all_numbers
+                    own = lane.numbers
                     numbers = [*numbers, *(own if pins is Pins.GPIO else own[3:])]
             if len(set(numbers)) != len(numbers):
                 raise ValueError("each lane needs pins of its own")
@@ -327,10 +392,29 @@ class ReaderTable(StrictTable):
             raise ValueError("station_box needs a broker")
         return self
 
+    @model_validator(mode="after")
+    def _check_languages(self) -> Self:
+        if self.also is not None and len({self.language, *self.also}) != 1 + len(self.also):
+            raise ValueError("also: expected languages that are not said yet")
+        return self
+
     @property
     def spoken(self) -> Language:
-        """What the screen speaks."""
+        """What the screens speak, large."""
         return Language(self.language)
+
+    @property
+    def spoken_also(self) -> tuple[Language, ...]:
+        """What they speak below it."""
+        if self.also is None:
+            return (Language.CHINESE if self.spoken is Language.ENGLISH else Language.ENGLISH,)
+        return tuple(map(Language, self.also))
+
+    def spoken_by(self, table: SpeechTable) -> tuple[Language, ...]:
+        """What a lane says aloud."""
+        if table.languages is None:
+            return (self.spoken, *self.spoken_also)
+        return tuple(map(Language, table.languages))
 
 
 def load_config(path: Path) -> tuple[ReaderTable, TrustSet]:

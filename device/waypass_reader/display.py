@@ -10,7 +10,7 @@ A display never stops a lane: lines are written by a thread of their own, and wh
 import json
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
@@ -19,7 +19,18 @@ from rich.panel import Panel
 from rich.text import Text
 
 from waypass_protocol.reasons import Outcome, Reason, Shown
-from waypass_reader.words import IDLE, OUT_OF_ORDER, SIGNS, STAFF, Language, instruction
+from waypass_reader.hints import Hint
+from waypass_reader.words import (
+    FREE_WAYS,
+    HINTS,
+    IDLE,
+    OUT_OF_ORDER,
+    SIGNS,
+    STAFF,
+    FreeWay,
+    Language,
+    instruction,
+)
 
 LINES_WAITING = 1000
 
@@ -53,6 +64,15 @@ class Display(Protocol):
     def let_through(self, lane: str) -> None:
         """Staff opened the lane: that is no decision, and looks like one that opens."""
 
+    def free(self, lane: str, why: FreeWay) -> None:
+        """The lane lets everybody through until something else is shown."""
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """The emergency release is pressed, or is not any more: `EmergencyFirst` makes of it what others show."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Somebody's code is seen and not read yet: what they can do. Shown in place of `idle`, until it is over."""
+
     def idle(self, lane: str) -> None:
         """Nobody is before the lane."""
 
@@ -70,6 +90,15 @@ class NoDisplay:
         """Nothing."""
 
     def let_through(self, lane: str) -> None:
+        """Nothing."""
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Nothing."""
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Nothing."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
         """Nothing."""
 
     def idle(self, lane: str) -> None:
@@ -97,6 +126,18 @@ class RecordingDisplay:
     def let_through(self, lane: str) -> None:
         """Remember it."""
         self.told.append(f"let-through {lane}")
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Remember it."""
+        self.told.append(f"free {lane} {why}")
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Remember it."""
+        self.told.append(f"release {lane} {'pressed' if pressed else 'over'}")
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Remember it."""
+        self.told.append(f"hint {lane} {hint}")
 
     def idle(self, lane: str) -> None:
         """Remember it."""
@@ -167,6 +208,15 @@ class LinesDisplay:
     def let_through(self, lane: str) -> None:
         """Not a decision, so no line; the log says it."""
 
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Not a decision, so no line."""
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Not a decision, so no line."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Not a decision, so no line."""
+
     def idle(self, lane: str) -> None:
         """Not a decision, so no line."""
 
@@ -199,6 +249,18 @@ class TerminalDisplay:
         sign = SIGNS[Shown.GREEN]
         words = sign.words.spoken(self._language)
         self._draw(lane, f"{sign.symbol}  {words}", _STYLES[Shown.GREEN], "")
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """The same, with words of its own."""
+        words = FREE_WAYS[why].spoken(self._language)
+        self._draw(lane, f"{SIGNS[Shown.GREEN].symbol}  {words}", _STYLES[Shown.GREEN], "")
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """Told as a free way."""
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """What to do, in a panel like the one that asks for a code."""
+        self._draw(lane, HINTS[hint].spoken(self._language), "default", "")
 
     def idle(self, lane: str) -> None:
         """Who comes next is asked for a code."""
@@ -242,6 +304,21 @@ class SeveralDisplays:
         for display in self._displays:
             display.let_through(lane)
 
+    def free(self, lane: str, why: FreeWay) -> None:
+        """On each."""
+        for display in self._displays:
+            display.free(lane, why)
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """On each."""
+        for display in self._displays:
+            display.release(lane, pressed)
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """On each."""
+        for display in self._displays:
+            display.hint(lane, hint)
+
     def idle(self, lane: str) -> None:
         """On each."""
         for display in self._displays:
@@ -256,3 +333,57 @@ class SeveralDisplays:
         """On each."""
         for display in self._displays:
             display.close()
+
+
+class EmergencyFirst:
+    """What people see and hear of a lane: the way out for as long as the emergency release is pressed, whatever the
+    lane does meanwhile; afterwards what was told last. Lines of decisions do not belong behind it: they would be kept
+    back, or come twice. Told by one thread at a time."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._pressed = False
+        self._last: Callable[[], None] | None = None
+
+    def release(self, lane: str, pressed: bool) -> None:
+        """The emergency release was pressed, or is not any more."""
+        if pressed is self._pressed:
+            return
+        self._pressed = pressed
+        if pressed:
+            self._display.free(lane, FreeWay.EMERGENCY)
+        elif self._last is not None:
+            self._last()
+
+    def show(self, showing: Showing) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.show(showing))
+
+    def let_through(self, lane: str) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.let_through(lane))
+
+    def free(self, lane: str, why: FreeWay) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.free(lane, why))
+
+    def hint(self, lane: str, hint: Hint) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.hint(lane, hint))
+
+    def idle(self, lane: str) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.idle(lane))
+
+    def out_of_order(self, lane: str) -> None:
+        """Unless it is pressed."""
+        self._tell(lambda: self._display.out_of_order(lane))
+
+    def close(self) -> None:
+        """On each, whatever is pressed."""
+        self._display.close()
+
+    def _tell(self, telling: Callable[[], None]) -> None:
+        self._last = telling
+        if not self._pressed:
+            telling()

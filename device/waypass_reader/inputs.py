@@ -182,15 +182,20 @@ class SharedInputs:
         if turned:
             self._counts.note_crowd(now=self._clock.now())
         self._log.warning("the crowd's key is turned" if turned else "the crowd's key is turned back")
-        for lane in self._lanes:
-            lane.crowd(turned)
-        self._changed()
+        self._tell_each(lambda lane: lane.crowd(turned))
 
     def _release(self, pressed: bool) -> None:
         self._health["emergency release"] = "pressed: the way out is open" if pressed else WELL
         if pressed:
             self._counts.note_release(now=self._clock.now())
         self._log.warning("the emergency release is pressed" if pressed else "the emergency release is over")
+        self._tell_each(lambda lane: lane.release(pressed))
+
+    def _tell_each(self, tell: Callable[[Wired], None]) -> None:
+        """One lane's trouble is its own: the others are told all the same."""
         for lane in self._lanes:
-            lane.release(pressed)
+            try:
+                tell(lane)
+            except Exception as error:  # noqa: BLE001 - rule 6
+                self._log.warning("an unforeseen error at an input", kind=type(error).__name__)
         self._changed()

@@ -10,7 +10,8 @@ thread come staff's openings, what the sensor sees, the crowd's key, the emergen
 3. It closes when whoever it was opened for has passed its sensor, and `open_seconds` after it was last opened if
    nobody did or there is no sensor: to idle, or to out of order if it is.
 4. A lane that is out of order says so once, and is tried again by its own thread (`mend`).
-5. The emergency release is reported and changes nothing: what it lets go is hardware.
+5. The emergency release is reported and changes nothing but the screens: what it lets go is hardware.
+6. A hint is for whoever stands before an idle lane: it changes its screen, and no barrier, lamp, counter or message.
 
 What is done takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
 """
@@ -26,10 +27,12 @@ from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.display import Display, Showing
 from waypass_reader.errors import ReaderError
+from waypass_reader.hints import Hint
 from waypass_reader.lane_machine import Do, Ended, Event, Fault, LaneNow, Phase, Timing, step
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log
 from waypass_reader.turnstile import Turnstile, TurnstileError
+from waypass_reader.words import FreeWay
 
 WELL = "ok"
 
@@ -81,6 +84,7 @@ class Passage:
         self._cause = self._refusal = ""
         self._said = LiveMessage(lane=lane, state=LaneState.IDLE, outcome=None, reason=None, aspect=None)
         self._changed = threading.Condition()
+        self._hint: Hint | None = None
         self._alarm: threading.Timer | None = None
         self._due_ns: int | None = None
         self._ended = False
@@ -160,6 +164,17 @@ class Passage:
         # Not which lane: a log keeps its lines with their times.
         self._log.info("staff opened a lane", reason=reason.value)
 
+    def hint(self, hint: Hint | None) -> None:
+        """Rule 6. None when there is no more to say."""
+        with self._changed:
+            if self.state is not LaneState.IDLE or not self.in_order or hint is self._hint:
+                return
+            self._hint = hint
+            if hint is None:
+                self._display.idle(self.lane)
+            else:
+                self._display.hint(self.lane, hint)
+
     def sensed(self, active: bool) -> None:
         """The sensor went on or off."""
         with self._changed:
@@ -172,12 +187,13 @@ class Passage:
             if self._ended or turned is self._now.crowd:
                 return
             if self._step(Event.KEY_ON if turned else Event.KEY_OFF):
-                self._show_let_through()
+                self._show_crowd()
 
     def release(self, pressed: bool) -> None:
         """Rule 5."""
         with self._changed:
             self._step(Event.RELEASE_ON if pressed else Event.RELEASE_OFF)
+            self._display.release(self.lane, pressed)
 
     def rest(self) -> None:
         """Nobody is there any more."""
@@ -201,7 +217,7 @@ class Passage:
             if not self.in_order or self._now.phase is Phase.OUT_OF_ORDER:
                 crowd = self._step(Event.MENDED)
                 if crowd:
-                    self._show_let_through()
+                    self._show_crowd()
             return self.in_order
 
     def check(self) -> None:
@@ -309,13 +325,17 @@ class Passage:
 
     def _note_faults(self, then: LaneNow) -> None:
         """Rule 4."""
+        if then.faults == {Fault.SENSOR} != self._now.faults:
+            self._cause = f"sensor: it has been on for {self._timing.stuck_ns / 1e9:g} s; look for what holds it"
         if then.faults and not self._now.faults:
-            if then.faults == {Fault.SENSOR}:
-                self._cause = f"sensor: it has been on for {self._timing.stuck_ns / 1e9:g} s; look for what holds it"
             self._log.warning("the lane is out of order", lane=self.lane, cause=self._cause)
 
     def _show_let_through(self) -> None:
         self._display.let_through(self.lane)
+        self._say(LaneState.OPEN)
+
+    def _show_crowd(self) -> None:
+        self._display.free(self.lane, FreeWay.CROWD)
         self._say(LaneState.OPEN)
 
     def _show_rest(self) -> None:
@@ -364,6 +384,7 @@ class Passage:
 
     def _say(self, state: LaneState, decision: Decision | None = None) -> None:
         self.state = state
+        self._hint = None  # another face covers it
         self._said = LiveMessage(
             lane=self.lane,
             state=state,

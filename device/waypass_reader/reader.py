@@ -8,7 +8,7 @@ ends the reader, all barriers closed, so that whoever supervises it starts it an
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from importlib.metadata import version
@@ -22,21 +22,34 @@ from waypass_protocol.reentry import ReentryMemory
 from waypass_protocol.topics import Topics
 from waypass_reader.board import Board, BoardDisplay
 from waypass_reader.clock import Clock
-from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable, StationBoxTable
+from waypass_reader.condition import judge_condition
+from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable, SpeechTable, StationBoxTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
-from waypass_reader.display import Display, LinesDisplay, NoDisplay, SeveralDisplays, TerminalDisplay, Writer
+from waypass_reader.display import (
+    Display,
+    EmergencyFirst,
+    LinesDisplay,
+    NoDisplay,
+    SeveralDisplays,
+    TerminalDisplay,
+    Writer,
+)
+from waypass_reader.errors import MissingLibrary
 from waypass_reader.frames import SourceOpener, open_source
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.inputs import Contact, SharedInputs, close_all, connect_lane
-from waypass_reader.lane import Lane, LaneParts
+from waypass_reader.lane import WORKS, Lane, LaneParts
 from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
 from waypass_reader.metrics import Sources, check_host, metrics_route
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
+from waypass_reader.pages.staff import StaffBulletin, staff_routes
 from waypass_reader.sharing import HttpKeySource, Sharing
 from waypass_reader.simulated_turnstile import SimulatedTurnstile
+from waypass_reader.sounder import GpioSounder, SoundingDisplay
+from waypass_reader.speech import ProgramSpeaker, RecordedVoice, SpokenDisplay, find_program
 from waypass_reader.store_files import DiskKeeper
 from waypass_reader.supervision import Notifier, Supervision, status_line
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
@@ -47,7 +60,7 @@ REENTRY_KEY_BYTES = 32
 
 
 class Reader:
-    """One reader; `stdout` is where its displays write."""
+    """One reader; `stdout` is where its displays write. `make_pins` makes the pins that the configuration names."""
 
     def __init__(
         self,
@@ -57,6 +70,7 @@ class Reader:
         clock: Clock,
         log: Log,
         stdout: TextIO,
+        make_pins: Callable[[Pins], Any] = make_pin_factory,
         notifier: Notifier | None = None,
     ) -> None:
         """Put it together; `notifier` tells who supervises it.
@@ -88,8 +102,10 @@ class Reader:
         self._link = self._make_link()
         self._writer = Writer(stdout)
         kinds = {lane.turnstile.kind for lane in table.lanes} | ({table.inputs.kind} if table.inputs else set())
-        factories = {pins: make_pin_factory(pins) for pins in kinds}
+        factories = {pins: make_pins(pins) for pins in kinds}
         self._board = Board(lane.name for lane in table.lanes)
+        self._guard = self._make_guard()
+        self._staff = None if self._guard is None else self._make_staff_bulletin()
         self._contacts: list[Contact] = []
         self._simulated: list[SimulatedTurnstile] = []
         self._lanes = [self._make_lane(lane, factories) for lane in table.lanes]
@@ -148,6 +164,7 @@ class Reader:
                 lane.result()
             self._tell_supervisor()
             self._desk.forget()
+            self._tell_screens()
             finished = self._counts.take_finished(self._clock.now())
             if finished and self._link is not None:
                 self._link.say_counts(finished)
@@ -166,6 +183,17 @@ class Reader:
             connected=None if self._link is None else self._link.connected,
         )
         self._supervision.look(hangs=hangs, status=status)
+
+    def _tell_screens(self) -> None:
+        """What the gate knows about itself, for the corner of each screen and for staff."""
+        rows, clock_trusted = self._inbox.rows(), self._desk.clock_trusted()
+        for lane in self._lanes:
+            condition = judge_condition(
+                rows, policy=self._table.policy, clock_trusted=clock_trusted, camera_well=lane.camera == WORKS
+            )
+            self._board.know(lane.name, condition)
+        if self._staff is not None:
+            self._staff.say_state(self.state())
 
     def state(self) -> StateMessage:
         """What the reader says of itself now."""
@@ -229,10 +257,10 @@ class Reader:
         parts = LaneParts(
             open_source=SourceOpener(partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns)),
             turnstile=GpioTurnstile(lane.turnstile.wiring(), factory=factory),
-            display=self._make_display(lane),
+            display=self._make_display(lane, factory),
             desk=self._desk,
             counts=self._counts,
-            outlet=self._link or NoLink(),
+            outlet=self._staff or self._link or NoLink(),
             clock=self._clock,
             log=self._log,
         )
@@ -261,22 +289,69 @@ class Reader:
             host=table.host, port=table.port, routes=Routes([metrics_route(sources)]), log=self._log, what="metrics"
         )
 
-    def _make_pages(self, table: PagesTable) -> WebServer:
-        guard = None
-        if table.station_key_file is not None:
-            guard = KeyGuard(read_key(table.station_key_file), monotonic_ns=self._clock.monotonic_ns)
-        screens = Screens(
-            self._board, reader=self._table.reader, station=self._table.station, language=self._table.spoken
-        )
-        overrides = Overrides({lane.name: lane for lane in self._lanes}, guard=guard)
-        routes = Routes([*screens.routes(), *overrides.routes()])
-        return WebServer(host=table.host, port=table.port, routes=routes, log=self._log)
+    def _make_guard(self) -> KeyGuard | None:
+        if self._table.pages is None or self._table.pages.station_key_file is None:
+            return None
+        return KeyGuard(read_key(self._table.pages.station_key_file), monotonic_ns=self._clock.monotonic_ns)
 
-    def _make_display(self, lane: LaneTable) -> Display:
-        display = self._make_own_display(lane)
-        if self._table.pages is None:
-            return display
-        return SeveralDisplays(display, BoardDisplay(self._board, lane.name))
+    def _make_staff_bulletin(self) -> StaffBulletin:
+        return StaffBulletin(
+            reader=self._table.reader,
+            station=self._table.station,
+            clock=self._clock,
+            onward=self._link or NoLink(),
+        )
+
+    def _make_pages(self, table: PagesTable) -> WebServer:
+        screens = Screens(
+            self._board,
+            reader=self._table.reader,
+            station=self._table.station,
+            language=self._table.spoken,
+            also=self._table.spoken_also,
+            staff=self._staff is not None,
+        )
+        lanes = {lane.name: lane for lane in self._lanes}
+        routes = [*screens.routes(), *Overrides(lanes, guard=self._guard).routes()]
+        if self._staff is not None and self._guard is not None:
+            routes += staff_routes(
+                self._staff,
+                reader=self._table.reader,
+                station=self._table.station,
+                language=self._table.spoken,
+                lanes=lanes,
+                guard=self._guard,
+                clock=self._clock,
+                log=self._log,
+            )
+        return WebServer(host=table.host, port=table.port, routes=Routes(routes), log=self._log)
+
+    def _make_display(self, lane: LaneTable, factory: Any) -> Display:
+        """The lane's own display, its page, its tone and its words."""
+        own = self._make_own_display(lane)
+        told: list[Display] = [] if isinstance(own, LinesDisplay) else [own]
+        if self._table.pages is not None:
+            told.append(BoardDisplay(self._board, lane.name))
+        if lane.sounder is not None:
+            kind, pin = lane.sounder.sounds_as, lane.sounder.pin
+            told.append(SoundingDisplay(GpioSounder(kind, pin, factory=factory, log=self._log, lane=lane.name)))
+        if lane.speech is not None:
+            told.extend(self._make_speech(lane.name, lane.speech))
+        people = EmergencyFirst(SeveralDisplays(*told))
+        return SeveralDisplays(own, people) if isinstance(own, LinesDisplay) else people
+
+    def _make_speech(self, lane: str, table: SpeechTable) -> list[Display]:
+        """Nothing where the program is missing: a gate that does not speak opens all the same."""
+        languages = self._table.spoken_by(table)
+        voice = table.voice()
+        if isinstance(voice, RecordedVoice):
+            voice.check(languages)
+        try:
+            find_program(voice)
+        except MissingLibrary as error:
+            self._log.warning("the lane does not speak", lane=lane, cause=str(error))
+            return []
+        return [SpokenDisplay(ProgramSpeaker(voice, languages, clock=self._clock, log=self._log, lane=lane))]
 
     def _make_own_display(self, lane: LaneTable) -> Display:
         match lane.display:

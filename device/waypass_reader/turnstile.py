@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import gpiozero
-from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from waypass_reader.errors import MissingLibrary, ReaderError
 
@@ -84,6 +84,8 @@ class GpioTurnstile:
         self._look: threading.Timer | None = None
         self._sense: Any = None
         self._trouble = ""
+        self._was_idle = True
+        self._in_gap = False
         devices: list[Any] = []
         try:
             for number in (wiring.relay, wiring.lamp_go, wiring.lamp_wait):
@@ -101,17 +103,22 @@ class GpioTurnstile:
     def open(self) -> None:
         """Pull the relay now, so that a failure is the caller's; a timer lets it go.
 
-        A relay that is still pulled stays so for a whole pulse from now: the barrier takes both for one.
+        A relay that is still pulled stays so for a whole pulse from now: the barrier takes both for one. But when the
+        lane was idle since, somebody has passed and this is another opening: the relay is let go and then pulled.
         """
         with self._lock:
-            self._drive(self._relay.on)
-            for timer in (self._pulse, self._look):
-                if timer is not None:
-                    timer.cancel()
-            self._look = None
-            self._pulse = pulse = threading.Timer(self._pulse_seconds, lambda: self._let_go(pulse))
-            pulse.daemon = True
-            pulse.start()
+            another = self._was_idle and self._pulse is not None and self._pulse.is_alive()
+            self._was_idle = False
+            if not self._in_gap:  # it will be pulled in a moment
+                self._drive(self._relay.off if another else self._relay.on)
+                for timer in (self._pulse, self._look):
+                    if timer is not None:
+                        timer.cancel()
+                self._look = None
+                if another:
+                    self._begin_gap()
+                else:
+                    self._begin_pulse()
         self._drive(self._lamp_wait.off)
         self._drive(self._lamp_go.on)
 
@@ -123,6 +130,7 @@ class GpioTurnstile:
 
     def idle(self) -> None:
         """Both lamps off."""
+        self._was_idle = True
         self.check()
         self._drive(self._lamp_go.off)
         self._drive(self._lamp_wait.off)
@@ -137,6 +145,28 @@ class GpioTurnstile:
             for device in (self._relay, self._lamp_go, self._lamp_wait, self._sense):
                 if device is not None:
                     device.close()
+
+    def _begin_gap(self) -> None:
+        self._in_gap = True
+        self._pulse = gap = threading.Timer(CONTACT_SECONDS, lambda: self._pull_again(gap))
+        gap.daemon = True
+        gap.start()
+
+    def _begin_pulse(self) -> None:
+        self._pulse = pulse = threading.Timer(self._pulse_seconds, lambda: self._let_go(pulse))
+        pulse.daemon = True
+        pulse.start()
+
+    def _pull_again(self, gap: threading.Timer) -> None:
+        """The contacts had their time to fall back. A failure here is found by the next `check`."""
+        with self._lock:
+            if gap is self._pulse:
+                self._in_gap = False
+                try:
+                    self._relay.on()
+                except (gpiozero.GPIOZeroError, OSError):
+                    self._trouble = _DEAD
+                self._begin_pulse()
 
     def _let_go(self, pulse: threading.Timer) -> None:
         """The end of a pulse, unless another has begun. A failure here is found by the next `check`."""
@@ -210,7 +240,7 @@ class RecordingTurnstile:
 def make_pin_factory(pins: Pins) -> Any:
     """The pin factory that the configuration names. Raises `MissingLibrary` or `TurnstileError`."""
     if pins is Pins.MOCK:
-        return MockFactory()
+        return MockFactory(pin_class=MockPWMPin)  # a sounder's pin needs PWM
     try:
         from gpiozero.pins.lgpio import LGPIOFactory
     except ImportError as error:

@@ -1,7 +1,8 @@
 """Every word that a gate says to people: English here, other languages in the catalogue `waypass_reader`.
 
 The holder reads what the aspect says, never the reason: a bystander who looks at the screen learns no more than "go",
-"please wait", "closed" or "not read". Staff get one instruction for each reason that does not open.
+"please wait", "closed" or "not read". Staff get one instruction for each reason that does not open. What is spoken
+aloud knows less than the screen (`SAYINGS`): a whole hall hears it.
 
 A text is its own key: whatever stands in `Words("...")` anywhere in this package has to be in
 `locale/LANGUAGE/LC_MESSAGES/waypass_reader.po`, and compiled beside it (`scripts/reader_words.py`).
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from waypass_protocol.reasons import Reason, Shown
+from waypass_reader.hints import Hint
 
 DOMAIN = "waypass_reader"
 LOCALE = Path(__file__).resolve().parent / "locale"
@@ -25,6 +27,27 @@ class Language(StrEnum):
 
     ENGLISH = "en"
     CHINESE = "zh"
+    ARABIC = "ar"
+
+    @property
+    def direction(self) -> str:
+        """Which way it is written, as HTML has it."""
+        return "rtl" if self is Language.ARABIC else "ltr"
+
+
+LANGUAGE_NAMES: Mapping[Language, str] = {
+    Language.ENGLISH: "English",
+    Language.CHINESE: "中文",
+    Language.ARABIC: "العربية",
+}
+"""Each language by its own name."""
+
+
+class FreeWay(StrEnum):
+    """Why a lane lets everybody through: it asks nobody for a code then."""
+
+    EMERGENCY = "emergency"
+    CROWD = "crowd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +83,19 @@ SIGNS: Mapping[Shown, Sign] = {
     Shown.GREY: Sign(symbol="?", words=Words("This code was not accepted; staff will help")),
 }
 
+# One thing to do, in as few words as somebody reads with a phone in the hand.
+HINTS: Mapping[Hint, Words] = {
+    Hint.CLOSER: Words("Bring the code closer"),
+    Hint.HOLD_STILL: Words("Hold the code still"),
+    Hint.TILT: Words("Tilt the code a little"),
+    Hint.BRIGHTER: Words("Make the screen brighter"),
+}
+
+FREE_WAYS: Mapping[FreeWay, Words] = {
+    FreeWay.EMERGENCY: Words("Exit open; walk calmly"),
+    FreeWay.CROWD: Words("Please go on; no code needed"),
+}
+
 IDLE = Words("Show your code")
 OUT_OF_ORDER = Words("This gate is out of order")
 STAFF = Words("Staff")
@@ -67,6 +103,18 @@ NO_CONNECTION = Words("Connection lost; please ask staff")
 SCREEN_OF = Words("Screen of lane {lane}")
 ALL_SCREENS = Words("Screens of reader {reader}")
 NO_SCRIPT = Words("This page is live and needs JavaScript")
+STAFF_PAGE = Words("For staff")
+
+# What a gate says of itself: a sentence for whoever stands before it, and short words for whoever looks after it.
+BY_HAND = Words("Staff check by hand here for now")
+OF_ITSELF = Words("This gate")
+LISTS_OF_AGE = Words("Lists {age}")
+LISTS_OF_NO_AGE = Words("Lists of unknown age")
+NO_LISTS = Words("No lists")
+CLOCK_RIGHT = Words("Clock")
+CLOCK_WRONG = Words("Clock not sure")
+CAMERA_THERE = Words("Camera")
+CAMERA_GONE = Words("No camera")
 
 STAFF_INSTRUCTIONS: Mapping[Reason, Words] = {
     Reason.NOT_WAYPASS: Words("Another kind of code was shown; ask for the Waypass code."),
@@ -91,6 +139,27 @@ STAFF_INSTRUCTIONS: Mapping[Reason, Words] = {
     Reason.IDENTITY_CHECK: Words("A paper pass; compare the name printed on it with an identity document, then open."),
 }
 """One instruction for each assist and refuse reason."""
+
+
+class Saying(StrEnum):
+    """What may be spoken aloud; nothing else is."""
+
+    GO = "go"
+    WAIT = "please-wait"
+    OUT_OF_ORDER = "out-of-order"
+    CLOSER = Hint.CLOSER.value
+    HOLD_STILL = Hint.HOLD_STILL.value
+    TILT = Hint.TILT.value
+    BRIGHTER = Hint.BRIGHTER.value
+
+
+SAYINGS: Mapping[Saying, Words] = {
+    Saying.GO: SIGNS[Shown.GREEN].words,
+    Saying.WAIT: SIGNS[Shown.YELLOW].words,
+    Saying.OUT_OF_ORDER: OUT_OF_ORDER,
+    **{Saying(hint.value): words for hint, words in HINTS.items()},
+}
+"""The words of each; whoever does not go through is asked to wait, in the same words, whatever the colour."""
 
 
 def instruction(reason: Reason) -> Words | None:

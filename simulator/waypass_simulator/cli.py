@@ -22,7 +22,6 @@ from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import TrustSet, read_trust_set
 from waypass_simulator.errors import SimulatorError, UsageError
 from waypass_simulator.inspection import Context, Step, inspect, looks_like_text
-from waypass_simulator.processes import end_children
 
 app = typer.Typer(
     name="waypass",
@@ -87,13 +86,10 @@ def demo_command(
         raise UsageError("--report: expected with --headless, which has an end to report on")
     chosen = secrets.randbelow(2**32) if seed is None else seed
     console = Console(highlight=False)
-    try:
-        if headless:
-            _play_story(console, folder, chosen, report)
-        else:
-            _live(console, folder, chosen, port)
-    finally:
-        end_children()
+    if headless:
+        _play_story(console, folder, chosen, report)
+    else:
+        _live(console, folder, chosen, port)
 
 
 def _play_story(console: Console, folder: Path | None, seed: int, report: Path | None) -> None:
@@ -102,7 +98,7 @@ def _play_story(console: Console, folder: Path | None, seed: int, report: Path |
 
     _check_writable(report)
     signal.signal(signal.SIGTERM, _leave)
-    with _working_folder(folder) as place:
+    with _working_folder(folder) as place, _no_program_left():
         playing = Playing(folder=place, seed=seed, shared=find_shared(_CHECKOUT, os.environ))
         result = play(playing, ConsoleNarrator(console))
     if report is not None:
@@ -116,8 +112,19 @@ def _live(console: Console, folder: Path | None, seed: int, port: int | None) ->
     from waypass_simulator.demo.living import Living
     from waypass_simulator.demo.telling import live
 
-    with _working_folder(folder) as place:
+    with _working_folder(folder) as place, _no_program_left():
         live(Living(folder=place, seed=seed, port=port), console)
+
+
+@contextmanager
+def _no_program_left() -> Iterator[None]:
+    """At the very end: a signal may have come between a program's start and the moment when somebody held its id."""
+    from waypass_simulator.processes import end_children
+
+    try:
+        yield
+    finally:
+        end_children()
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

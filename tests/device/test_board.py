@@ -2,13 +2,18 @@
 
 import json
 import threading
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from waypass_protocol.messages import LaneState
 from waypass_protocol.reasons import DECISIONS, Outcome, Reason, Shown
 from waypass_reader.board import Board, BoardDisplay, Screen
+from waypass_reader.condition import Condition
 from waypass_reader.display import Display, RecordingDisplay, SeveralDisplays, Showing
+from waypass_reader.hints import Hint
+from waypass_reader.words import FreeWay
 
 IDLE = '{"state": "idle", "aspect": null}'
 GREEN = '{"state": "open", "aspect": "green"}'
@@ -87,6 +92,56 @@ def test_a_lane_that_has_ended_lets_nobody_through() -> None:
     assert board.follow("north").next(0) == BROKEN
 
 
+@pytest.mark.parametrize("hint", list(Hint))
+def test_a_hint_stands_on_an_idle_lane_until_something_else_is_shown(hint: Hint) -> None:
+    board = Board(["north"])
+    feed, display = board.follow("north"), BoardDisplay(board, "north")
+    display.hint("north", hint)
+    assert json.loads(feed.next(0) or "") == {"state": "idle", "aspect": None, "hint": hint.value}
+    display.idle("north")
+    assert feed.next(0) == IDLE
+
+
+@pytest.mark.parametrize("why", list(FreeWay))
+def test_a_free_way_is_green_and_says_why(why: FreeWay) -> None:
+    board = Board(["north"])
+    BoardDisplay(board, "north").free("north", why)
+    said = board.follow("north").next(0)
+    assert json.loads(said or "") == {"state": "open", "aspect": "green", "free": why.value}
+
+
+def test_what_the_gate_knows_about_itself_is_told_when_it_changes_and_stays() -> None:
+    well = Condition(lists=1, age=60, lists_well=True, clock_well=True, camera_well=True, by_hand=False)
+    board = Board(["north", "south"])
+    north, south = board.follow("north"), board.follow("south")
+    north.next(0), south.next(0)
+    board.know("north", well)
+    said = {
+        "lists": {"count": 1, "age": 60, "well": True},
+        "clock": {"well": True},
+        "camera": {"well": True},
+        "by_hand": False,
+    }
+    assert json.loads(north.next(0) or "")["gate"] == said
+    board.know("north", replace(well))
+    assert (north.next(0), south.next(0)) == (None, None)
+    board.put("north", Screen(state=LaneState.IDLE))
+    assert json.loads(north.next(0) or "") == {"state": "idle", "aspect": None, "gate": said}
+
+
+@pytest.mark.parametrize(
+    ("screen", "message"),
+    [
+        ({"state": LaneState.WAIT, "aspect": Shown.GREY, "hint": Hint.TILT}, "a hint for an idle lane alone"),
+        ({"state": LaneState.IDLE, "free": FreeWay.CROWD}, "a free way for an open lane alone"),
+        ({"state": LaneState.WAIT, "aspect": Shown.RED, "free": FreeWay.CROWD}, "a free way for an open lane alone"),
+    ],
+)
+def test_a_hint_or_a_free_way_out_of_place_can_not_be_built(screen: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Screen(**screen)
+
+
 @pytest.mark.parametrize(
     ("state", "aspect", "message"),
     [
@@ -108,8 +163,13 @@ def test_several_screens_of_a_lane_are_told_the_same() -> None:
     both.idle("north")
     both.show(showing(Reason.YELLOW))
     both.let_through("north")
+    both.hint("north", Hint.CLOSER)
+    both.free("north", FreeWay.CROWD)
     both.out_of_order("north")
     both.close()
-    assert first.told == ["idle north", "yellow", "let-through north", "out-of-order north", "close"]
+    assert first.told == [
+        *("idle north", "yellow", "let-through north", "hint north closer", "free north crowd"),
+        *("out-of-order north", "close"),
+    ]
     assert second.told == first.told
     assert second.shown == [showing(Reason.YELLOW)]

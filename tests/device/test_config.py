@@ -7,13 +7,16 @@ from tests.support.issuing import make_issuer, write_trust
 
 from waypass_protocol.policy import Policy, WhenStale
 from waypass_protocol.reasons import OverrideReason
-from waypass_reader.config import load_config
+from waypass_reader.config import SpeechTable, load_config
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.frames import CameraConfig, FolderConfig
 from waypass_reader.inputs import LaneContacts, Level, ReaderContacts
 from waypass_reader.lane_machine import Timing
 from waypass_reader.simulated_turnstile import Flaw, Mechanics
+from waypass_reader.sounder import Kind
+from waypass_reader.speech import EspeakVoice, RecordedVoice
 from waypass_reader.turnstile import Pins
+from waypass_reader.words import Language
 
 LANE = """
 [[lane]]
@@ -145,7 +148,7 @@ def test_the_policy_may_be_a_file(folder: Path) -> None:
             "an unknown key",
             "scope = 1",
             "scope = 1\nscop = 2",
-            "unknown key 'scop'; expected keys among broker, clock, inputs, keys",
+            "unknown key 'scop'; expected keys among also, broker, clock, inputs, keys",
         ),
         (
             "an unknown lane key",
@@ -273,3 +276,71 @@ def test_every_key_is_explained() -> None:
     for table in every:
         for name, field in table.model_fields.items():
             assert field.description, f"{table.__name__}.{name}"
+
+
+TELLING = LANE.replace('{ pins = "mock" }', '{ pins = "gpio" }')
+
+
+def test_a_lane_may_sound_and_speak(folder: Path) -> None:
+    more = 'sounder = { kind = "buzzer" }\nspeech = { kind = "recorded", folder = "words", device = "hw:1" }\n'
+    table, _ = load_config(write(folder, TOP + TELLING + more))
+    (lane,) = table.lanes
+    assert lane.sounder is not None
+    assert lane.speech is not None
+    assert (lane.sounder.sounds_as, lane.sounder.pin, lane.numbers) == (Kind.BUZZER, 12, (17, 27, 22, 12))
+    assert lane.speech.voice() == RecordedVoice(folder=folder / "words", device="hw:1")
+    assert table.spoken_by(lane.speech) == (Language.ENGLISH, Language.CHINESE)
+
+
+@pytest.mark.parametrize(
+    ("setting", "large", "below"),
+    [
+        ("", Language.ENGLISH, [Language.CHINESE]),
+        ('language = "zh"', Language.CHINESE, [Language.ENGLISH]),
+        ('language = "ar"', Language.ARABIC, [Language.ENGLISH]),
+        ('language = "ar"\nalso = []', Language.ARABIC, []),
+        ('language = "en"\nalso = ["ar", "zh"]', Language.ENGLISH, [Language.ARABIC, Language.CHINESE]),
+    ],
+)
+def test_a_screen_speaks_one_language_large_and_others_below(
+    folder: Path, setting: str, large: Language, below: list[Language]
+) -> None:
+    speech = 'speech = { kind = "espeak-ng", words_a_minute = 120 }\n'
+    table, _ = load_config(write(folder, TOP + setting + LANE + speech))
+    (lane,) = table.lanes
+    assert lane.speech is not None
+    assert lane.speech.voice() == EspeakVoice(words_a_minute=120)
+    assert (table.spoken, list(table.spoken_also)) == (large, below)
+    assert list(table.spoken_by(lane.speech)) == [large, *below]
+    only = SpeechTable(kind="espeak-ng", languages=["zh"])
+    assert table.spoken_by(only) == (Language.CHINESE,)
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "lane", "message"),
+    [
+        ("a pin twice in a lane", "", 'sounder = { kind = "tonal", pin = 17 }', "sounder: needs a pin of its own"),
+        (
+            "a pin twice in a reader",
+            "",
+            'sounder = { kind = "tonal" }\n' + TELLING.replace("north", "south") + "",
+            "each lane needs pins of its own",
+        ),
+        ("words of no folder", "", 'speech = { kind = "recorded" }', "recorded needs folder"),
+        ("a folder of no words", "", 'speech = { kind = "espeak-ng", folder = "x" }', "espeak-ng takes no folder"),
+        (
+            "a device of no words",
+            "",
+            'speech = { kind = "espeak-ng", device = "hw:1" }',
+            "device is for recorded words",
+        ),
+        ("a voice of no kind", "", "speech = {}", "lane.0.speech.kind: Field required"),
+        ("a language twice", 'also = ["zh", "zh"]', "", "also: expected languages that are not said yet"),
+        ("the large language again", 'also = ["en"]', "", "also: expected languages that are not said yet"),
+        ("an unknown language", 'also = ["tlh"]', "", "also.0: Input should be 'en', 'zh' or 'ar'"),
+    ],
+)
+def test_what_tells_people_is_read_as_strictly(folder: Path, name: str, top: str, lane: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load_config(write(folder, TOP + top + TELLING + lane))
+    assert message in str(error.value), name

@@ -12,14 +12,17 @@ from waypass_protocol.reasons import DECISIONS, Reason, Shown
 from waypass_reader.display import (
     LINES_WAITING,
     Display,
+    EmergencyFirst,
     LinesDisplay,
     NoDisplay,
     RecordingDisplay,
+    SeveralDisplays,
     Showing,
     TerminalDisplay,
     Writer,
 )
-from waypass_reader.words import IDLE, OUT_OF_ORDER, SIGNS, Language, instruction
+from waypass_reader.hints import Hint
+from waypass_reader.words import FREE_WAYS, HINTS, IDLE, OUT_OF_ORDER, SIGNS, STAFF, FreeWay, Language, instruction
 
 
 def showing(reason: Reason) -> Showing:
@@ -61,6 +64,9 @@ def test_lines_are_decisions_only() -> None:
     def use(writer: Writer) -> None:
         display = LinesDisplay(writer)
         display.let_through("north")
+        display.hint("north", Hint.CLOSER)
+        display.free("north", FreeWay.CROWD)
+        display.release("north", True)
         display.idle("north")
         display.out_of_order("north")
         display.close()
@@ -88,7 +94,7 @@ def test_the_screen_has_symbol_words_and_one_instruction(reason: Reason, languag
     assert f"{sign.symbol}  {sign.words.spoken(language)}" in text
     advice = instruction(reason)
     if advice is None:
-        assert ("Staff: " in text or "工作人员: " in text) is False
+        assert not any(f"{STAFF.spoken(each)}: " in text for each in Language)
     else:
         assert advice.spoken(language) in text
 
@@ -122,11 +128,15 @@ def test_an_idle_gate_invites_and_a_broken_one_says_so() -> None:
     def use(writer: Writer) -> None:
         display = TerminalDisplay(writer, language=Language.ENGLISH, colour=False)
         display.idle("north")
+        display.hint("north", Hint.BRIGHTER)
+        display.free("east", FreeWay.CROWD)
         display.out_of_order("south")
         display.close()
 
     text = written(use)
     assert IDLE.spoken(Language.ENGLISH) in text
+    assert HINTS[Hint.BRIGHTER].spoken(Language.ENGLISH) in text
+    assert FREE_WAYS[FreeWay.CROWD].spoken(Language.ENGLISH) in text
     assert OUT_OF_ORDER.spoken(Language.ENGLISH) in text
     assert "south" in text
 
@@ -149,8 +159,71 @@ def test_the_doubles_are_displays(make: Callable[[], Display]) -> None:
     display = make()
     display.show(showing(Reason.GREEN))
     display.let_through("north")
+    display.hint("north", Hint.TILT)
+    display.free("north", FreeWay.EMERGENCY)
+    display.release("north", True)
+    display.release("north", False)
     display.idle("north")
     display.out_of_order("north")
     display.close()
     if isinstance(display, RecordingDisplay):
-        assert display.told == ["green", "let-through north", "idle north", "out-of-order north", "close"]
+        assert display.told == [
+            *("green", "let-through north", "hint north tilt", "free north emergency"),
+            *("release north pressed", "release north over", "idle north"),
+            *("out-of-order north", "close"),
+        ]
+
+
+TOLD: list[tuple[str, Callable[[Display], object]]] = [
+    ("yellow", lambda display: display.show(showing(Reason.YELLOW))),
+    ("let-through north", lambda display: display.let_through("north")),
+    ("free north crowd", lambda display: display.free("north", FreeWay.CROWD)),
+    ("hint north tilt", lambda display: display.hint("north", Hint.TILT)),
+    ("idle north", lambda display: display.idle("north")),
+    ("out-of-order north", lambda display: display.out_of_order("north")),
+]
+OUT = "free north emergency"
+
+
+@pytest.mark.parametrize(("said", "tell"), TOLD, ids=[said for said, _ in TOLD])
+def test_the_way_out_stays_on_the_screen_whatever_a_lane_does_meanwhile(
+    said: str, tell: Callable[[Display], object]
+) -> None:
+    recording = RecordingDisplay()
+    display = EmergencyFirst(recording)
+    display.idle("north")
+    display.release("north", True)
+    display.release("north", True)
+    display.let_through("north")
+    tell(display)
+    assert recording.told == ["idle north", OUT]
+    display.release("north", False)
+    display.release("north", False)
+    assert recording.told == ["idle north", OUT, said]
+    tell(display)
+    assert recording.told == ["idle north", OUT, said, said]
+
+
+def test_a_release_that_is_pressed_at_start_shows_the_way_out_alone() -> None:
+    recording = RecordingDisplay()
+    display = EmergencyFirst(recording)
+    display.release("north", True)
+    display.release("north", False)
+    display.release("north", True)
+    display.close()
+    assert recording.told == [OUT, OUT, "close"]
+
+
+def test_lines_beside_it_go_on_and_none_comes_twice() -> None:
+    recording = RecordingDisplay()
+
+    def use(writer: Writer) -> None:
+        display: Display = SeveralDisplays(LinesDisplay(writer), EmergencyFirst(recording))
+        display.show(showing(Reason.YELLOW))
+        display.release("north", True)
+        display.show(showing(Reason.GREEN))
+        display.release("north", False)
+
+    lines = written(use).splitlines()
+    assert [json.loads(line)["reason"] for line in lines] == ["yellow", "green"]
+    assert recording.told == ["yellow", OUT, "green"]

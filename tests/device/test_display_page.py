@@ -1,23 +1,26 @@
-"""The screen of a lane in a real browser: every face, in every size and language, and never green by mistake."""
+"""The screen of a lane in a real browser: every face, in every size and language, and never green by mistake; what can
+be done to be read, and what the gate knows about itself."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from tests.support.wallet_page import AXE, open_browser
 
 from waypass_protocol.messages import LaneState
 from waypass_protocol.reasons import Shown
 from waypass_reader.board import Board, Screen
+from waypass_reader.condition import Condition
+from waypass_reader.hints import Hint
 from waypass_reader.log import RecordingLog
 from waypass_reader.pages.screens import FACES, Screens
 from waypass_reader.web import EventStream, Request, Routes, WebServer
 from waypass_reader.web import Route as WebRoute
-from waypass_reader.words import Language
+from waypass_reader.words import OF_ITSELF, FreeWay, Language
 
 SIZES = [(800, 480), (1280, 720), (360, 640)]
 SHOWN = {
@@ -26,10 +29,26 @@ SHOWN = {
     "yellow": Screen(state=LaneState.WAIT, aspect=Shown.YELLOW),
     "red": Screen(state=LaneState.WAIT, aspect=Shown.RED),
     "grey": Screen(state=LaneState.WAIT, aspect=Shown.GREY),
+    **{hint.value: Screen(state=LaneState.IDLE, hint=hint) for hint in Hint},
+    **{why.value: Screen(state=LaneState.OPEN, aspect=Shown.GREEN, free=why) for why in FreeWay},
     "out-of-order": Screen(state=LaneState.OUT_OF_ORDER),
 }
+LETS_THROUGH = ["green", *FreeWay]
+WELL = Condition(lists=2, age=720, lists_well=True, clock_well=True, camera_well=True, by_hand=False)
+UNWELL = Condition(lists=2, age=3 * 86_400, lists_well=False, clock_well=False, camera_well=False, by_hand=True)
 GREEN = "rgb(11, 93, 51)"
 QUIET_MS = 6000
+
+
+def make_screens(board: Board) -> Screens:
+    """Every language at once, which is the most that a screen has to hold."""
+    also = [Language.CHINESE, Language.ARABIC]
+    return Screens(board, reader="north-1", station="north", language=Language.ENGLISH, also=also, staff=True)
+
+
+def others(language: Language) -> list[Language]:
+    """The smaller ones, in the order that they are configured."""
+    return [each for each in (Language.ENGLISH, Language.CHINESE, Language.ARABIC) if each is not language]
 
 
 @dataclass(kw_only=True)
@@ -45,7 +64,7 @@ class Gate:
         self.server = self.serve(0)
 
     def serve(self, port: int) -> WebServer:
-        screens = Screens(self.board, reader="north-1", station="north", language=Language.ENGLISH)
+        screens = make_screens(self.board)
         server = WebServer(host="127.0.0.1", port=port, routes=Routes(screens.routes()), log=RecordingLog())
         server.start()
         return server
@@ -103,19 +122,23 @@ def test_every_face_is_said_whole_in_every_size_and_language(
 ) -> None:
     colours: dict[str, str] = {}
     signs: dict[str, str] = {}
-    with gate.open(f"/display/lane-1?lang={language}", viewport={"width": width, "height": height}) as page:
+    found: dict[str, list[str]] = {}
+    gate.board.know("lane-1", UNWELL)  # which takes the most room
+    size = {"width": width, "height": height}
+    with gate.open(f"/display/lane-1?lang={language}", viewport=size, bypass_csp=True, reduced_motion="reduce") as page:
         for face in SHOWN:
             gate.put(face)
             wait_face(page, face)
-            other = Language.ENGLISH if language is Language.CHINESE else Language.CHINESE
             said = "".join(words_on(page).split())
-            assert said == "".join(f"{FACES[face].spoken(language)}{FACES[face].spoken(other)}".split())
+            assert said == "".join("".join(FACES[face].spoken(each) for each in (language, *others(language))).split())
             fits = "innerWidth >= document.documentElement.scrollWidth && innerHeight >= document.body.scrollHeight"
             assert page.evaluate(fits), face
             colours[face] = page.evaluate("getComputedStyle(document.body).backgroundColor")
             signs[face] = page.locator("#screen svg").inner_html()
+            found[face] = violations(page)
+    assert {face: each for face, each in found.items() if each} == {}
     assert len(set(signs.values())) == len(SHOWN)
-    assert [face for face, colour in colours.items() if colour == GREEN] == ["green"]
+    assert [face for face, colour in colours.items() if colour == GREEN] == LETS_THROUGH
     assert len({colours[face] for face in ("green", "yellow", "red", "grey", "idle")}) == 5
     assert gate.complaints == []
 
@@ -127,9 +150,12 @@ def test_no_face_has_a_violation_of_accessibility(gate: Gate, scheme: str, langu
     path = f"/display/lane-1?lang={language}"
     with gate.open(path, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce") as page:
         for face in SHOWN:
-            gate.put(face)
-            wait_face(page, face)
-            found[face] = violations(page)
+            for condition in (WELL, UNWELL):
+                gate.board.know("lane-1", condition)
+                gate.put(face)
+                wait_face(page, face)
+                page.locator(f'[data-part="clock"][data-is="{"well" if condition is WELL else "wrong"}"]').wait_for()
+                found[f"{face} {condition.by_hand}"] = violations(page)
         page.route("**/events", lambda route: route.abort())
         page.reload()
         wait_face(page, "lost")
@@ -137,6 +163,116 @@ def test_no_face_has_a_violation_of_accessibility(gate: Gate, scheme: str, langu
         page.goto(f"{gate.server.address}/?lang={language}")
         found["index"] = violations(page)
     assert {face: said for face, said in found.items() if said} == {}
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_screen_runs_the_way_its_language_is_written(gate: Gate, language: Language) -> None:
+    gate.put("grey")
+    with gate.open(f"/display/lane-1?lang={language}", viewport={"width": 1280, "height": 720}) as page:
+        wait_face(page, "grey")
+        sign, words = page.locator("#screen .sign").bounding_box(), page.locator(".words").bounding_box()
+        mirrored = page.evaluate("new DOMMatrix(getComputedStyle(document.querySelector('#screen .sign')).transform).a")
+        assert sign is not None
+        assert words is not None
+        assert (sign["x"] > words["x"]) is (language is Language.ARABIC)
+        # An Arabic question mark opens to the other side.
+        assert mirrored == (-1 if language is Language.ARABIC else 1)
+        for each in Language:
+            shown = page.locator(f'.words [lang="{each}"]')
+            assert shown.get_attribute("dir") == ("rtl" if each is Language.ARABIC else "ltr")
+            box = shown.evaluate(
+                "p => { const r = document.createRange(); r.selectNodeContents(p);"
+                " const b = r.getBoundingClientRect(); return [b.left, b.right]; }"
+            )
+            # Every line begins at the edge where the sign is, whichever way it is written itself.
+            edge = words["x"] + words["width"] if language is Language.ARABIC else words["x"]
+            assert abs(box[1 if language is Language.ARABIC else 0] - edge) < 2
+
+
+def test_arabic_letters_are_joined(gate: Gate) -> None:
+    """The words do not look like the same letters standing alone, which a sign between them makes of them."""
+    gate.put("idle")
+    with gate.open("/display/lane-1?lang=ar") as page:
+        wait_face(page, "idle")
+        joined, alone = page.locator(".large").evaluate(
+            """p => [p.textContent, [...p.textContent].join("\u200c")].map((text) => {
+                const paper = document.createElement("canvas");
+                const pen = paper.getContext("2d");
+                [paper.width, paper.height, pen.direction] = [600, 120, "rtl"];
+                pen.font = `700 48px ${getComputedStyle(p).fontFamily}`;
+                pen.fillText(text, 580, 80);
+                return paper.toDataURL();
+            })"""
+        )
+        assert joined != alone
+
+
+CORNER = {
+    Language.ENGLISH: ["Lists 12 minutes", "Clock", "Camera"],
+    Language.CHINESE: ["名单 12分钟", "时钟", "摄像头"],
+    Language.ARABIC: ["القوائم 12 دقيقة", "الساعة", "الكاميرا"],
+}
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_corner_says_what_the_gate_knows_about_itself(gate: Gate, language: Language) -> None:
+    gate.put("idle")
+    gate.board.know("lane-1", WELL)
+    with gate.open(f"/display/lane-1?lang={language}") as page:
+        corner = page.get_by_role("list", name=OF_ITSELF.spoken(language))
+        expect(corner.get_by_role("listitem")).to_have_text(CORNER[language])
+        gate.board.know("lane-1", UNWELL)
+        expect(corner.locator('[data-is="wrong"]')).to_have_count(3)
+        expect(corner.locator(".wrong:visible")).to_have_count(3)
+
+
+@pytest.mark.parametrize(
+    ("lists", "age", "said"),
+    [
+        (0, None, "No lists"),
+        (1, None, "Lists of unknown age"),
+        (1, 0, "Lists 0 minutes"),
+        (1, 60, "Lists 1 minute"),
+        (1, 3600, "Lists 1 hour"),
+        (1, 47 * 3600, "Lists 47 hours"),
+        (1, 2 * 86_400, "Lists 2 days"),
+    ],
+)
+def test_the_age_of_the_lists_is_said_in_words(gate: Gate, lists: int, age: int | None, said: str) -> None:
+    gate.put("idle")
+    gate.board.know("lane-1", replace(WELL, lists=lists, age=age))
+    with gate.open() as page:
+        expect(page.locator('[data-part="lists"]')).to_have_text(said)
+
+
+def test_that_staff_check_by_hand_is_said_before_a_code_is_shown_and_alarms_nobody(gate: Gate) -> None:
+    gate.put("idle")
+    gate.board.know("lane-1", UNWELL)
+    with gate.open() as page:
+        wait_face(page, "idle")
+        note = page.locator("#by-hand")
+        expect(note).to_contain_text("Staff check by hand here for now")
+        quiet = page.evaluate("getComputedStyle(document.querySelector('footer')).color")
+        assert quiet == page.evaluate("getComputedStyle(document.body).color")
+        for face in ("yellow", "green", "emergency", "out-of-order"):
+            gate.put(face)
+            wait_face(page, face)
+            expect(note).to_be_hidden()
+        gate.put("closer")
+        wait_face(page, "closer")
+        expect(note).to_be_visible()
+        gate.board.know("lane-1", WELL)
+        expect(note).to_be_hidden()
+
+
+def test_a_screen_that_has_lost_its_gate_says_nothing_of_it(gate: Gate) -> None:
+    gate.put("idle")
+    gate.board.know("lane-1", WELL)
+    with gate.open() as page:
+        expect(page.locator("#gate")).to_be_visible()
+        gate.server.close()
+        wait_face(page, "lost")
+        expect(page.locator("#gate")).to_be_hidden()
 
 
 def test_a_change_is_announced_with_all_its_words(gate: Gate) -> None:
@@ -183,7 +319,7 @@ class Stalled:
 
 def serve_instead(gate: Gate, stream: EventStream) -> WebServer:
     """The screen's page with other events."""
-    screens = Screens(gate.board, reader="north-1", station="north", language=Language.ENGLISH)
+    screens = make_screens(gate.board)
 
     def events(_request: Request) -> EventStream:
         return stream
@@ -228,6 +364,8 @@ def test_heartbeats_keep_a_screen_that_does_not_change(gate: Gate) -> None:
     [
         '{"state": "open", "aspect": "yellow"}',
         '{"state": "open", "aspect": null}',
+        '{"state": "wait", "aspect": null, "free": "crowd"}',
+        '{"state": "idle-ish", "aspect": null, "hint": "closer"}',
         '{"state": "wait", "aspect": "green"}',
         '{"state": "idle-ish", "aspect": "green"}',
         '{"state": "__proto__", "aspect": "constructor"}',

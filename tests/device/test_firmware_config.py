@@ -17,6 +17,8 @@ from waypass_reader.config import (
     PagesTable,
     ReaderTable,
     SimulatedTable,
+    SounderTable,
+    SpeechTable,
     StationBoxTable,
     TurnstileTable,
     load_config,
@@ -39,15 +41,8 @@ def test_the_shipped_configuration_is_read_and_has_the_default_policy(tmp_path: 
 @pytest.mark.parametrize(
     "table",
     [
-        ReaderTable,
-        BrokerTable,
-        PagesTable,
-        MetricsTable,
-        InputsTable,
-        StationBoxTable,
-        LaneTable,
-        TurnstileTable,
-        SimulatedTable,
+        *(ReaderTable, BrokerTable, PagesTable, MetricsTable, InputsTable, StationBoxTable, LaneTable, TurnstileTable),
+        *(SimulatedTable, SounderTable, SpeechTable),
     ],
 )
 def test_every_key_stands_in_it(table: type[BaseModel]) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 
@@ -15,7 +15,7 @@ from waypass_reader.board import Board, Screen
 from waypass_reader.clock import ManualClock
 from waypass_reader.log import RecordingLog
 from waypass_reader.pages.overrides import Overrides
-from waypass_reader.pages.screens import FACES, HERE, Screens
+from waypass_reader.pages.screens import FACES, HERE, PARTS, Screens
 from waypass_reader.passage import NotOpened
 from waypass_reader.web import KeyGuard, Routes, WebServer
 from waypass_reader.words import Language, instruction
@@ -43,6 +43,7 @@ class Site:
 
     with_key: bool = True
     language: Language = Language.ENGLISH
+    also: Sequence[Language] = (Language.CHINESE, Language.ARABIC)
     board: Board = field(default_factory=lambda: Board(["north", "south"]))
     north: RecordingLane = field(default_factory=RecordingLane)
     clock: ManualClock = field(default_factory=lambda: ManualClock(0))
@@ -51,7 +52,9 @@ class Site:
     def __post_init__(self) -> None:
         guard = KeyGuard(KEY, monotonic_ns=self.clock.monotonic_ns) if self.with_key else None
         lanes = {"north": self.north, "south": RecordingLane(trouble="turnstile: the relay does not move")}
-        screens = Screens(self.board, reader="gate-1", station="west", language=self.language)
+        screens = Screens(
+            self.board, reader="gate-1", station="west", language=self.language, also=self.also, staff=False
+        )
         routes = Routes([*screens.routes(), *Overrides(lanes, guard=guard).routes()])
         self.server = WebServer(host="127.0.0.1", port=0, routes=routes, log=RecordingLog())
         self.server.start()
@@ -95,15 +98,16 @@ def test_the_first_page_leads_to_every_lane_by_relative_addresses(site: Site) ->
 
 
 @pytest.mark.parametrize("language", list(Language))
-def test_a_screen_has_every_face_in_two_languages_and_nothing_inline(site: Site, language: Language) -> None:
+def test_a_screen_has_every_face_in_its_languages_and_nothing_inline(site: Site, language: Language) -> None:
     status, text = site.get(f"/display/north?lang={language}")
     assert status == 200
-    assert f'<html lang="{language}">' in text
+    direction = "rtl" if language is Language.ARABIC else "ltr"
+    assert f'<html lang="{language}" dir="{direction}">' in text
     for face, words in FACES.items():
         found = re.search(rf'<template id="face-{face}">(.*?)</template>', text, re.S)
         assert found is not None, face
         for each in Language:
-            shown = re.search(rf'<p class="(large|small)" lang="{each}">(.*?)</p>', found[1])
+            shown = re.search(rf'<p class="(large|small)" lang="{each}" dir="{each.direction}">(.*?)</p>', found[1])
             assert shown is not None
             assert re.sub(r"<[^>]*>", "", shown[2]) == words.spoken(each)
             assert (shown[1] == "large") is (each is language)
@@ -131,11 +135,25 @@ def test_no_page_tells_a_reason(site: Site) -> None:
         assert words is None or not any(words.spoken(each) in pages for each in Language)
 
 
-def test_the_configured_language_is_the_large_one() -> None:
-    site = Site(language=Language.CHINESE)
+@pytest.mark.parametrize(
+    ("also", "asked", "spoken"),
+    [
+        ([], "", ["zh"]),
+        (["en"], "", ["zh", "en"]),
+        (["ar", "en"], "", ["zh", "ar", "en"]),
+        (["ar", "en"], "?lang=en", ["en", "zh", "ar"]),
+        (["en"], "?lang=ar", ["ar", "zh", "en"]),
+    ],
+)
+def test_the_configured_language_is_the_large_one_and_the_others_are_below(
+    also: list[str], asked: str, spoken: list[str]
+) -> None:
+    site = Site(language=Language.CHINESE, also=list(map(Language, also)))
     try:
-        assert '<html lang="zh">' in site.get("/display/north")[1]
-        assert '<html lang="en">' in site.get("/display/north?lang=en")[1]
+        face = re.search(r'<template id="face-red">(.*?)</template>', site.get(f"/display/north{asked}")[1], re.S)
+        assert face is not None
+        found = re.findall(r'<p class="(large|small)" lang="(\w+)"', face[1])
+        assert found == list(zip(["large", "small", "small"], spoken, strict=False))
     finally:
         site.server.close()
 
@@ -145,8 +163,8 @@ def test_the_configured_language_is_the_large_one() -> None:
     [
         ("/display/east", 404, "expected a lane among north, south"),
         ("/display/east/events", 404, "expected a lane among north, south"),
-        ("/display/north?lang=tlh", 400, "expected lang among en, zh"),
-        ("/?lang=", 400, "expected lang among en, zh"),
+        ("/display/north?lang=tlh", 400, "expected lang among en, zh, ar"),
+        ("/?lang=", 400, "expected lang among en, zh, ar"),
         ("/static/display.html", 404, "nothing at this address"),
         ("/static/../display.html", 404, "nothing at this address"),
         ("/lanes/north/override", 405, "expected POST"),
@@ -161,7 +179,7 @@ def test_what_is_not_there_is_said(site: Site, path: str, status: int, message: 
 def test_every_file_that_a_page_names_is_served(site: Site) -> None:
     for path in ("/static/display.css", "/static/display.js", "/static/index.css", "/static/icon.svg"):
         assert site.get(path)[0] == 200
-    assert sorted(path.stem for path in (HERE / "signs").iterdir()) == sorted(FACES)
+    assert sorted(path.stem for path in (HERE / "signs").iterdir()) == sorted([*FACES, *PARTS, "well", "not-well"])
 
 
 def test_a_screen_s_events_begin_with_the_present(site: Site) -> None:

@@ -12,6 +12,7 @@ from waypass_protocol.reasons import DECISIONS, OverrideReason, Reason
 from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
 from waypass_reader.display import RecordingDisplay
+from waypass_reader.hints import Hint
 from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
 from waypass_reader.passage import NotOpened, Passage, PassageParts
@@ -309,3 +310,49 @@ def test_staff_and_passes_at_once_leave_it_closed_and_all_counted(make: Make) ->
     assert made.turnstile.told[-1] == "idle"
     assert made.display.told[-1] == "idle north"
     assert made.counted() == {"override": 300, "open": 100, "assist": 100, "opened": 400}
+
+
+def test_a_hint_changes_the_screen_of_an_idle_lane_and_nothing_else(make: Make) -> None:
+    made = make(LONG)
+    turned = list(made.turnstile.told)
+    for hint in (Hint.CLOSER, Hint.CLOSER, Hint.TILT, None, None):
+        made.passage.hint(hint)
+    assert made.display.told == ["idle north", "hint north closer", "hint north tilt", "idle north"]
+    assert (made.turnstile.told, made.outlet.heard, made.counts.take_all()) == (turned, [], [])
+
+
+@pytest.mark.parametrize("state", ["waiting", "open by a pass", "open by staff", "out of order"])
+def test_a_hint_is_for_an_idle_lane_alone(make: Make, state: str) -> None:
+    made = make(LONG)
+    bring(made, state)
+    told = list(made.display.told)
+    made.passage.hint(Hint.CLOSER)
+    made.passage.hint(None)
+    assert made.display.told == told
+
+
+def test_a_hint_that_another_face_covered_is_shown_again(make: Make) -> None:
+    made = make(LONG)
+    made.passage.hint(Hint.CLOSER)
+    made.decide(Reason.YELLOW)
+    made.passage.rest()
+    made.passage.hint(Hint.CLOSER)
+    assert made.display.told == ["idle north", "hint north closer", "yellow", "idle north", "hint north closer"]
+
+
+def test_the_crowds_key_says_that_no_code_is_needed(make: Make) -> None:
+    made = make(LONG)
+    made.passage.crowd(True)
+    made.passage.crowd(False)
+    assert made.display.told == ["idle north", "free north crowd", "idle north"]
+
+
+@pytest.mark.parametrize("state", ["idle", "waiting", "open by a pass", "out of order"])
+def test_the_emergency_release_is_told_to_the_screens_and_moves_nothing(make: Make, state: str) -> None:
+    made = make(LONG)
+    bring(made, state)
+    turned, heard = list(made.turnstile.told), list(made.outlet.heard)
+    made.passage.release(True)
+    made.passage.release(False)
+    assert made.display.told[-2:] == ["release north pressed", "release north over"]
+    assert (made.turnstile.told, made.outlet.heard) == (turned, heard)

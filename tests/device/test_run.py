@@ -1,6 +1,7 @@
 """`waypass-reader run` as a process: pictures in a folder, a broker of its own, restarts and faults."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tests.support.publishing import Publisher, wait_for
 
 from waypass_protocol.messages import LaneState, LiveMessage, StateMessage
 from waypass_protocol.passes import Aspect
+from waypass_reader.words import Saying
 from waypass_simulator.processes import Program, Stream, free_port
 
 COMMAND = [sys.executable, "-c", "from waypass_reader.cli import main; main()"]
@@ -163,10 +165,30 @@ class Pages:
 
     @contextmanager
     def watching(self, lane: str) -> Iterator[Iterator[dict[str, Any]]]:
-        """What a lane's screen shows, from now on."""
+        """What a lane's screen shows, from now on; what the gate knows about itself apart."""
         with httpx.stream("GET", f"{self.address}/display/{lane}/events", timeout=20) as stream:
             lines = (line for line in stream.iter_lines() if line.startswith("data: "))
-            yield (json.loads(line.removeprefix("data: ")) for line in lines)
+            events = (json.loads(line.removeprefix("data: ")) for line in lines)
+            shown = ({name: value for name, value in event.items() if name != "gate"} for event in events)
+            yield (event for event, _ in groupby(shown))
+
+    def condition(self, lane: str) -> dict[str, Any]:
+        """What the gate says of itself, as soon as it does."""
+        with httpx.stream("GET", f"{self.address}/display/{lane}/events", timeout=20) as stream:
+            lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+            events = (json.loads(line.removeprefix("data: ")) for line in lines)
+            condition: dict[str, Any] = next(event["gate"] for event in events if "gate" in event)
+            return condition
+
+    @contextmanager
+    def staff(self) -> Iterator[tuple[httpx.Client, Iterator[dict[str, Any]]]]:
+        """Somebody who signed in at the reader, and what their page is told of the one lane."""
+        with httpx.Client(base_url=f"{self.address}/staff/", headers={"Waypass-Page": "station"}, timeout=20) as client:
+            assert client.post("sign-in", json={"key": KEY}).status_code == 204
+            with client.stream("GET", "events") as stream:
+                lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+                told = (json.loads(line.removeprefix("data: "))["readers"][0]["lanes"] for line in lines)
+                yield client, (lanes[0] for lanes in told if lanes)
 
 
 def test_a_lane_is_on_its_page_and_on_its_other_display_at_once(gate: Gate) -> None:
@@ -190,6 +212,61 @@ def test_a_lane_is_on_its_page_and_on_its_other_display_at_once(gate: Gate) -> N
         assert KEY not in reader.text(Stream.STDERR)
 
 
+def test_staff_at_the_reader_see_its_lane_and_open_it_without_broker_or_box(gate: Gate) -> None:
+    (gate.folder / "station-key").write_text(f"{KEY}\n", encoding="utf-8")
+    gate.configure(pages=PAGES)
+    with gate.run() as reader:
+        pages = Pages(reader)
+        assert pages.condition("north") == {
+            "lists": {"count": 0, "age": None, "well": False},
+            "clock": {"well": True},
+            "camera": {"well": True},
+            "by_hand": True,
+        }
+        with pages.staff() as (client, lane):
+            gate.show("1", "https://example.org")
+            waiting = next(each for each in lane if each["state"] == "wait")
+            assert waiting["code"] == "Reason: not-waypass"
+            assert waiting["said"] == "Another kind of code was shown; ask for the Waypass code."
+            wish = {"reader": "gate-1", "lane": "north", "reason": "checked-by-hand"}
+            assert client.post("override", json=wish).json()["words"] == "north of gate-1 is open for one person."
+            assert next(each for each in lane if each["state"] == "open")["doing"] == "Opened by staff"
+        assert reader.terminate() == 0
+        assert KEY not in reader.text(Stream.STDERR)
+
+
+def test_a_lane_sounds_and_one_whose_voice_is_missing_says_so_and_opens(gate: Gate) -> None:
+    telling = 'sounder = { kind = "tonal" }\nspeech = { kind = "espeak-ng" }\n'
+    gate.configure(source='{ kind = "folder", path = "frames" }', more=telling)
+    gate.show("1", "https://example.org")
+    with Program([*COMMAND, "run", "--config", gate.config], environment={"PATH": str(gate.folder)}) as reader:
+        assert reader.wait(timeout=60) == 0
+        assert reasons(reader) == ["not-waypass"]
+        missing = json.loads(reader.wait_for_line("the lane does not speak", timeout=20).string)
+        assert missing["lane"] == "north"
+        assert missing["cause"] == "speech needs espeak-ng, which is not installed: apt-get install espeak-ng"
+
+
+def test_a_lane_speaks_the_recorded_words_that_its_folder_has(gate: Gate) -> None:
+    """`aplay` is a program of this test's own here, which writes down what it is given."""
+    words, programs = gate.folder / "words", gate.folder / "programs"
+    words.mkdir()
+    programs.mkdir()
+    for saying in Saying:
+        (words / f"{saying}.zh.wav").touch()
+    (programs / "aplay").write_text('#!/bin/sh\necho "$@" >> "$(dirname "$0")/played"\n', encoding="utf-8")
+    (programs / "aplay").chmod(0o755)
+    gate.configure(more='speech = { kind = "recorded", folder = "words", languages = ["zh"] }\n')
+    path = f"{programs}:{os.environ['PATH']}"
+    with Program([*COMMAND, "run", "--config", gate.config], environment={"PATH": path}) as reader:
+        gate.show("1", "https://example.org")
+        wait_for_reasons(reader, ["not-waypass"])
+        played = programs / "played"
+        wait_for(lambda: played.exists() and played.read_text().endswith("\n"), "the words are played")
+        assert played.read_text(encoding="utf-8") == f"-q -- {words / 'please-wait.zh.wav'}\n"
+        assert reader.terminate() == 0
+
+
 def test_an_override_is_live_and_counted_and_the_state_says_nothing_of_it(gate: Gate, broker: LocalBroker) -> None:
     (gate.folder / "station-key").write_text(f"{KEY}\n", encoding="utf-8")
     camera = '{ kind = "camera", device = "/dev/no-camera" }'
@@ -207,7 +284,7 @@ def test_an_override_is_live_and_counted_and_the_state_says_nothing_of_it(gate: 
         assert reader.terminate() == 0
         wait_for(lambda: len(server.heard("gate-1", "counts")) == 2, "the counts under way are sent at the end")
         outcomes = [getattr(message, "outcomes", None) for message in server.heard("gate-1", "counts")]
-        assert {"override": 1} in outcomes
+        assert {"override": 1, "opened": 1} in outcomes
         states = [message for message in server.heard("gate-1", "state") if isinstance(message, StateMessage)]
         assert all(message.lanes["north"] is not LaneState.OPEN for message in states)
 
@@ -304,7 +381,12 @@ def test_damaged_state_files_are_reported_and_the_gate_runs(gate: Gate) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("an unknown key", "scope = 1", "scop = 1", "unknown key 'scop'; expected keys among broker, clock, inputs, keys"),
+        (
+            "an unknown key",
+            "scope = 1",
+            "scop = 1",
+            "unknown key 'scop'; expected keys among also, broker, clock, inputs, keys",
+        ),
         ("no pins here", '"mock"', '"gpio"', 'pins = "gpio" needs lgpio'),
         ("keys of another network", '"metro"', '"tram"', "expected 'metro', which the keys are for"),
         ("no key for staff", "[[lane]]", f"{PAGES}[[lane]]", "station-key: can't be read (No such file or directory)"),
@@ -319,6 +401,18 @@ def test_damaged_state_files_are_reported_and_the_gate_runs(gate: Gate) -> None:
             "[[lane]]",
             '[pages]\nhost = "203.0.113.1"\n[[lane]]',
             "pages: 203.0.113.1:8480 can't be listened at",
+        ),
+        (
+            "a recorded word that is not there",
+            "[[lane]]",
+            '[[lane]]\nspeech = { kind = "recorded", folder = "frames" }',
+            "expected a WAV file for each thing that is said, 14 in all; missing go.en.wav, please-wait.en.wav",
+        ),
+        (
+            "a sounder on a pin of its own turnstile",
+            "[[lane]]",
+            '[[lane]]\nsounder = { kind = "buzzer", pin = 17 }',
+            "sounder: needs a pin of its own",
         ),
         ("a state folder that is a file", '"state"', '"trust.json"', "can't be made (Not a directory)"),
     ],

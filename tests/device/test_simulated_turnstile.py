@@ -268,6 +268,19 @@ def test_a_sensor_that_sticks_is_found_and_mended(make: Make) -> None:
     assert gate.counted() == {"open": 1, "passed": 1}
 
 
+def test_what_is_still_wrong_is_said_when_the_first_trouble_is_over(make: Make) -> None:
+    gate = make(stuck=SOON)
+    gate.passage.fail("camera: the cable is out")
+    gate.barrier.turn()
+
+    def mended_but_stuck() -> bool:
+        gate.passage.mend()
+        return gate.passage.trouble.startswith("sensor: it has been on for 0.05 s")
+
+    wait_for(mended_but_stuck, "the sensor is named, and the camera no more")
+    assert gate.passage.phase is Phase.OUT_OF_ORDER
+
+
 def test_a_sensor_that_sees_nobody_is_doubted_and_opens_no_way_in_for_one_code(make: Make) -> None:
     gate = make(open_seconds=0.001, flaw=Flaw.SENSOR_SILENT)
     for _ in range(6):
@@ -316,7 +329,7 @@ def test_the_crowds_key_holds_the_lane_open_and_everybody_is_counted(make: Make)
     assert (gate.passage.phase, gate.passage.trouble) == (Phase.IDLE, "ok")
     assert gate.changes[-1] == {"crowd key": "ok", "emergency release": "ok"}
     assert gate.counted() == {"crowd": 1, "passed": 3}
-    assert gate.display.told == ["idle north", "let-through north", "idle north"]
+    assert gate.display.told == ["idle north", "free north crowd", "idle north"]
 
 
 def test_a_crowd_that_does_not_come_finds_it_open_all_the_same(make: Make) -> None:
@@ -389,6 +402,26 @@ def test_what_goes_wrong_at_an_input_is_logged_by_its_kind_and_the_next_change_i
     assert lane.heard == ["sensed True", "sensed False"]
     assert log.lines == [("an unforeseen error at an input", {"kind": "ZeroDivisionError"})] * 2
     close_all(contacts)
+
+
+class Broken(Deaf):
+    """A lane whose driver has a bug."""
+
+    def crowd(self, turned: bool) -> None:
+        super().crowd(turned)
+        raise ZeroDivisionError("a driver's bug")
+
+
+def test_the_crowds_key_opens_the_other_lanes_when_one_fails() -> None:
+    factory, log, lanes = MockFactory(), RecordingLog(), [Broken(), Deaf()]
+    changes: list[bool] = []
+    shared = SharedInputs(lanes, counts=Counts(), clock=trusted_clock(), log=log, changed=lambda: changes.append(True))
+    shared.connect(ReaderContacts(crowd_key=CROWD), factory=factory)
+    factory.pin(CROWD).drive_low()
+    assert [lane.heard for lane in lanes] == [["crowd True"], ["crowd True"]]
+    assert log.lines[-1] == ("an unforeseen error at an input", {"kind": "ZeroDivisionError"})
+    assert changes == [True]
+    shared.close()
 
 
 def test_a_contact_that_is_on_when_asked_is_told_again() -> None:

@@ -63,7 +63,11 @@ FAULTS: list[tuple[str, str, str]] = [
     ("a reader twice", TOP + BROKER + READER + READER, "each reader stands here once"),
     ("a port of text", TOP + 'port = "8470"\n' + BROKER + READER, "port: Input should be a valid integer"),
     ("a port too high", TOP + "port = 65536\n" + BROKER + READER, "port: Input should be less than or equal to 65535"),
-    ("an unknown language", TOP + 'language = "tlh"\n' + BROKER + READER, "language: Input should be 'en' or 'zh'"),
+    (
+        "an unknown language",
+        TOP + 'language = "tlh"\n' + BROKER + READER,
+        "language: Input should be 'en', 'zh' or 'ar'",
+    ),
     ("not TOML", "station = ", "not TOML"),
 ]
 

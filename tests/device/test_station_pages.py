@@ -28,7 +28,7 @@ from waypass_reader.station.gates import Opened, RecordingGates
 from waypass_reader.station.listener import Bulletin
 from waypass_reader.station.pages import PageParts, StationPages
 from waypass_reader.station.sessions import IDLE_SECONDS, Sessions
-from waypass_reader.web import KeyGuard, WebServer
+from waypass_reader.web import KeyGuard, Routes, WebServer
 from waypass_reader.words import Language
 
 KEY = "the-key-of-station-north"
@@ -62,7 +62,7 @@ class Box:
             clock=self.clock,
             log=self.log,
         )
-        self.web = WebServer(host="127.0.0.1", port=0, routes=StationPages(parts).routes(), log=self.log)
+        self.web = WebServer(host="127.0.0.1", port=0, routes=Routes(StationPages(parts).routes()), log=self.log)
         self.web.start()
 
     def say(self, leaf: str, message: ReaderMessage, *, reader: str = "gate-a") -> None:
@@ -173,6 +173,7 @@ def test_no_address_leaves_the_folder_of_the_page(box: Box, token: str, path: st
     ("language", "path", "tag", "word"),
     [
         (Language.ENGLISH, "/", "en", "Sign in"),
+        (Language.ENGLISH, "/?lang=ar", "ar", "تسجيل الدخول"),
         (Language.ENGLISH, "/?lang=zh", "zh-Hans", "登录"),
         (Language.CHINESE, "/", "zh-Hans", "登录"),
         (Language.CHINESE, "/?lang=en", "en", "Sign in"),
@@ -185,7 +186,7 @@ def test_the_page_speaks_what_was_chosen_or_configured(language: Language, path:
         _, text = made.ask("GET", path)
     finally:
         made.web.close()
-    assert f'<html lang="{tag}">' in text
+    assert f'<html lang="{tag}" dir="' in text
     assert f">{word}</button>" in text
 
 
@@ -329,6 +330,7 @@ def test_the_page_is_told_at_once_and_in_words(box: Box, token: str) -> None:
             "doing": "Waits for staff",
             "time": "0:00",
             "said": "A paper pass; compare the name printed on it with an identity document, then open.",
+            "code": "",
             "people": "0 people a minute",
             "camera": {"text": "Camera works", "tone": "calm"},
             "can_open": True,

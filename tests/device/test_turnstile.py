@@ -69,6 +69,27 @@ def test_an_opening_while_the_relay_is_pulled_lengthens_the_pulse() -> None:
     assert pulses(factory) == [False, True, False]
 
 
+def test_an_opening_after_somebody_passed_is_another_pulse_however_soon_it_comes() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=0.5), factory=factory)
+    for _ in range(2):
+        turnstile.open()
+        turnstile.idle()
+    wait_for(lambda: pulses(factory) == [False, True, False, True, False])
+
+
+def test_openings_one_after_the_other_do_not_keep_the_relay_from_being_pulled() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+
+    def open_again() -> bool:
+        turnstile.open()
+        turnstile.idle()
+        return sum(pulses(factory)) > 3
+
+    wait_for(open_again)
+
+
 def test_an_opening_after_a_pulse_is_another_one() -> None:
     factory = MockFactory()
     turnstile = GpioTurnstile(WIRING, factory=factory)

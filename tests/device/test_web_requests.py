@@ -47,9 +47,10 @@ def request(method: str = "GET", path: str = "/", *pairs: tuple[str, str], body:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("the root", "/", Target(path=())),
+        ("the root", "/", Target(path=(), folder=True)),
         ("a path", "/rooms/a", Target(path=("rooms", "a"))),
-        ("a slash at the end", "/rooms/", Target(path=("rooms",))),
+        ("a slash at the end", "/rooms/", Target(path=("rooms",), folder=True)),
+        ("a slash before a query", "/rooms/?a=b", Target(path=("rooms",), query={"a": "b"}, folder=True)),
         ("a query", "/rooms?lang=zh&x=", Target(path=("rooms",), query={"lang": "zh", "x": ""})),
         ("a piece in UTF-8", "/%E5%8C%97", Target(path=("北",))),
         ("decoded once", "/%2561", Target(path=("%61",))),

@@ -11,7 +11,22 @@ from scripts.reader_words import faults, mo_bytes, read_template
 
 from waypass_protocol.reasons import Outcome, Reason, Shown, outcome_of
 from waypass_reader import words as module
-from waypass_reader.words import DOMAIN, IDLE, LOCALE, OUT_OF_ORDER, SIGNS, Language, Words, instruction
+from waypass_reader.hints import Hint
+from waypass_reader.words import (
+    DOMAIN,
+    FREE_WAYS,
+    HINTS,
+    IDLE,
+    LOCALE,
+    OUT_OF_ORDER,
+    SAYINGS,
+    SIGNS,
+    FreeWay,
+    Language,
+    Saying,
+    Words,
+    instruction,
+)
 
 CATALOGUES = sorted(LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
 
@@ -43,9 +58,27 @@ def test_each_aspect_has_a_symbol_and_words(aspect: Shown, language: Language) -
 
 
 @pytest.mark.parametrize("words", [IDLE, OUT_OF_ORDER])
-def test_a_gate_without_anybody_before_it_speaks_both_languages(words: Words) -> None:
+def test_a_gate_without_anybody_before_it_speaks_every_language(words: Words) -> None:
     assert words.spoken(Language.ENGLISH) == words.en
-    assert words.spoken(Language.CHINESE) != words.en
+    assert len({words.spoken(language) for language in Language}) == len(Language)
+
+
+def test_what_is_said_aloud_knows_go_and_wait_and_nothing_of_colours() -> None:
+    assert set(SAYINGS) == set(Saying)
+    assert {SAYINGS[each].en for each in Saying} == {
+        "Please go through",
+        "Please wait for staff",
+        "This gate is out of order",
+        *(words.en for words in HINTS.values()),
+    }
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_hints_and_free_ways_differ_in_every_language(language: Language) -> None:
+    assert set(HINTS) == set(Hint)
+    assert set(FREE_WAYS) == set(FreeWay)
+    said = [words.spoken(language) for words in (*HINTS.values(), *FREE_WAYS.values(), *SAYINGS.values(), IDLE)]
+    assert len(set(said)) == len(HINTS) + len(FREE_WAYS) + 4
 
 
 def test_a_text_that_no_catalogue_has_is_said_in_english() -> None:
@@ -53,9 +86,9 @@ def test_a_text_that_no_catalogue_has_is_said_in_english() -> None:
 
 
 def test_every_language_but_english_has_a_catalogue() -> None:
-    assert [path.parents[1].name for path in CATALOGUES] == [
+    assert [path.parents[1].name for path in CATALOGUES] == sorted(
         each.value for each in Language if each is not Language.ENGLISH
-    ]
+    )
 
 
 def test_the_catalogues_have_the_texts_of_the_code_translated_and_compiled() -> None:
@@ -77,7 +110,7 @@ def test_a_translation_keeps_the_places_for_values() -> None:
     for path in CATALOGUES:
         with path.open("rb") as file:
             for each in read_po(file):
-                for place in ("{lane}", "{reader}"):
+                for place in ("{lane}", "{reader}", "{age}"):
                     assert (place in str(each.id)) is (place in str(each.string)), each.id
 
 
@@ -86,4 +119,5 @@ def test_every_text_of_the_module_is_found_in_the_code() -> None:
     texts = {each.en for each in vars(module).values() if isinstance(each, Words)}
     texts |= {each.en for each in module.STAFF_INSTRUCTIONS.values()}
     texts |= {sign.words.en for sign in SIGNS.values()}
+    texts |= {each.en for table in (module.HINTS, module.FREE_WAYS, module.SAYINGS) for each in table.values()}
     assert texts <= {each.id for each in read_template()}

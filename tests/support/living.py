@@ -79,7 +79,7 @@ def living(folder: Path) -> Iterator[Show]:
     with running(given, said.append) as run:
         heard = Heard(port=run.deployment.broker_port)
         with heard.listening():
-            assert run.board.opened.wait(SECONDS), "no gate opened"
+            assert run.board.opened.wait(3 * SECONDS), "no gate opened"
             yield Show(run=run, folder=folder, said=said, heard=heard)
 
 

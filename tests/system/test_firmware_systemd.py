@@ -47,13 +47,14 @@ def test_systemd_has_nothing_to_say_against_a_unit(tmp_path: Path, name: str) ->
 
 
 @needs_analyze
-def test_the_screen_belongs_to_the_reader_and_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["screen", "sound"])
+def test_the_screen_and_the_sound_belong_to_the_reader_and_are_read(tmp_path: Path, name: str) -> None:
     unit = placed(tmp_path, "waypass-reader.service")
     folder = tmp_path / "waypass-reader.service.d"
     folder.mkdir()
-    shutil.copy(UNITS / "waypass-reader-screen.conf", folder / "screen.conf")
+    shutil.copy(UNITS / f"waypass-reader-{name}.conf", folder / f"{name}.conf")
     assert verify(unit) == []
-    with (folder / "screen.conf").open("a", encoding="utf-8") as file:
+    with (folder / f"{name}.conf").open("a", encoding="utf-8") as file:
         file.write("\n[Service]\nTTYPaths=/dev/tty2\n")
     assert len(verify(unit)) == 1
 

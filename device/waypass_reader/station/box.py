@@ -16,7 +16,7 @@ from waypass_reader.station.keys import KeyPages, KeyRing
 from waypass_reader.station.listener import Bulletin, Listener
 from waypass_reader.station.pages import PageParts, StationPages
 from waypass_reader.station.sessions import Sessions
-from waypass_reader.web import KeyGuard, WebServer
+from waypass_reader.web import KeyGuard, Routes, WebServer
 
 
 class StationBox:
@@ -56,7 +56,7 @@ class StationBox:
         )
         ring = KeyRing(new_bytes=secrets.token_bytes, now_ns=clock.monotonic_ns())
         keys = KeyPages(ring, guard=guard, monotonic_ns=clock.monotonic_ns)
-        routes = pages.routes(*keys.routes())
+        routes = Routes([*pages.routes(), *keys.routes()])
         self._web = WebServer(host=table.host, port=table.port, routes=routes, log=log, what="station page")
 
     @property

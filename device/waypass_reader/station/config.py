@@ -45,7 +45,9 @@ class StationTable(StrictTable):
     key_file: PathBeside = Field(
         description="A file whose first line is the station's key, which the readers have too."
     )
-    language: Literal["en", "zh"] = Field(default="en", description="What the page speaks until somebody chooses.")
+    language: Literal["en", "zh", "ar"] = Field(
+        default="en", description="What the page speaks until somebody chooses."
+    )
     broker: BrokerTable = Field(description="The station's own broker.")
     readers: list[ReaderOfStation] = Field(
         alias="reader", min_length=1, description="The readers, each a [[reader]] table, in the order of the page."

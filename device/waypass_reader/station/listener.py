@@ -14,7 +14,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from waypass_protocol.errors import Malformed
-from waypass_protocol.messages import read_message
+from waypass_protocol.messages import ReaderMessage, read_message
 from waypass_protocol.topics import READER_LEAVES, Topics
 from waypass_reader.clock import Clock
 from waypass_reader.link import (
@@ -46,9 +46,12 @@ class Bulletin:
     def take(self, topics: Topics, topic: str, payload: bytes, *, retained: bool) -> None:
         """A message from the broker. Raises `Malformed`."""
         whose = topics.read_reader(topic)
-        message = read_message(whose.leaf, payload)
+        self.hear(whose.reader, read_message(whose.leaf, payload), retained=retained)
+
+    def hear(self, reader: str, message: ReaderMessage, *, retained: bool = False) -> None:
+        """A reader's message."""
         with self._changed:
-            self._board.take(whose.reader, message, self._moment(), retained=retained)
+            self._board.take(reader, message, self._moment(), retained=retained)
             self._tell()
 
     def view(self) -> tuple[int, StationView]:

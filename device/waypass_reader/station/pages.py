@@ -1,4 +1,4 @@
-"""The station box's addresses.
+"""The addresses of a page for staff: the station box's, and a reader's own (`waypass_reader.pages.staff`).
 
 1. Without a session there is the sign-in, and nothing else but styles and scripts; with one, the page, its events and
    overrides. `401` tells a page that its session is over.
@@ -14,7 +14,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from http import HTTPStatus
 from pathlib import Path
@@ -37,21 +37,20 @@ from waypass_reader.web import (
     Problem,
     Request,
     Route,
-    Routes,
     file_routes,
     fill,
     json_answer,
     no_content,
     page,
+    see_other,
 )
-from waypass_reader.words import Language
+from waypass_reader.words import LANGUAGE_NAMES, Language
 
 HERE = Path(__file__).resolve().parent
 COOKIE = "waypass-station"
 PAGE_HEADER = "Waypass-Page"
 EVERY_SECONDS = 1.0
 LONGEST_NAME = 64
-LANGUAGE_NAMES: Mapping[Language, str] = {Language.ENGLISH: "English", Language.CHINESE: "中文"}
 _STATUS: Mapping[Opened, HTTPStatus] = {
     Opened.UNREACHABLE: HTTPStatus.BAD_GATEWAY,
     Opened.UNCERTAIN: HTTPStatus.GATEWAY_TIMEOUT,
@@ -73,6 +72,11 @@ class PageParts:
     sessions: Sessions
     clock: Clock
     log: Log
+    words: Mapping[str, str] = field(default_factory=lambda: words.PAGE)
+    cookie: str = COOKIE
+    # What of `show_station` there is.
+    codes: bool = False
+    broker: bool = True
 
 
 class StationPages:
@@ -83,32 +87,30 @@ class StationPages:
         self._page = (HERE / "templates" / "station.html").read_text(encoding="utf-8")
         self._sign_in_page = (HERE / "templates" / "sign-in.html").read_text(encoding="utf-8")
 
-    def routes(self, *more: Route) -> Routes:
-        """All addresses, and `more` that are not pages.
-
-        Raises `ConfigurationError` when the program's own files are not there.
-        """
-        return Routes(
-            [
-                Route(method="GET", path="/", handler=self._show),
-                Route(method="GET", path="/events", handler=self._events),
-                Route(method="POST", path="/override", handler=self._override),
-                Route(method="POST", path="/sign-in", handler=self._sign_in),
-                Route(method="POST", path="/sign-out", handler=self._sign_out),
-                *file_routes("/static", HERE / "static"),
-                *more,
-            ]
-        )
+    def routes(self, prefix: str = "") -> list[Route]:
+        """All addresses, in a folder of the server or at its top. Raises `ConfigurationError` when the program's own
+        files are not there."""
+        return [
+            Route(method="GET", path=f"{prefix}/", handler=self._show),
+            Route(method="GET", path=f"{prefix}/events", handler=self._events),
+            Route(method="POST", path=f"{prefix}/override", handler=self._override),
+            Route(method="POST", path=f"{prefix}/sign-in", handler=self._sign_in),
+            Route(method="POST", path=f"{prefix}/sign-out", handler=self._sign_out),
+            *file_routes(f"{prefix}/static", HERE / "static"),
+        ]
 
     def _show(self, request: Request) -> Answer:
+        if not request.target.folder:
+            return see_other(f"{request.target.path[-1]}/")  # rule 4
         speech = self._speech(request)
         template = self._page if self._signed_in(request, use=True) else self._sign_in_page
         return page(
             fill(
                 template,
-                **{name: speech.say(text) for name, text in words.PAGE.items()},
+                **{name: speech.say(text) for name, text in self._parts.words.items()},
                 station=self._parts.station,
                 language=_tag(speech.language),
+                dir=speech.language.direction,
                 languages=_language_links(speech.language),
                 reasons=_reason_choices(speech),
             )
@@ -116,7 +118,7 @@ class StationPages:
 
     def _events(self, request: Request) -> EventStream:
         self._require_session(request, use=False)
-        return EventStream(feed=_StationFeed(self._parts, request.cookie(COOKIE), self._speech(request)))
+        return EventStream(feed=_StationFeed(self._parts, request.cookie(self._parts.cookie), self._speech(request)))
 
     def _sign_in(self, request: Request) -> Answer:
         _require_own_page(request)
@@ -126,12 +128,12 @@ class StationPages:
             case _:
                 raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "expected a JSON object of key")
         token = self._parts.sessions.begin(now_ns=self._parts.clock.monotonic_ns())
-        return no_content(headers=(_cookie(token),))
+        return no_content(headers=(_cookie(self._parts.cookie, token),))
 
     def _sign_out(self, request: Request) -> Answer:
         _require_own_page(request)
-        self._parts.sessions.end(request.cookie(COOKIE))
-        return no_content(headers=(_cookie("", more="; Max-Age=0"),))
+        self._parts.sessions.end(request.cookie(self._parts.cookie))
+        return no_content(headers=(_cookie(self._parts.cookie, "", more="; Max-Age=0"),))
 
     def _override(self, request: Request) -> Answer:
         _require_own_page(request)
@@ -152,7 +154,7 @@ class StationPages:
 
     def _signed_in(self, request: Request, *, use: bool) -> bool:
         now_ns = self._parts.clock.monotonic_ns()
-        return self._parts.sessions.holds(request.cookie(COOKIE), now_ns=now_ns, use=use)
+        return self._parts.sessions.holds(request.cookie(self._parts.cookie), now_ns=now_ns, use=use)
 
     def _require_session(self, request: Request, *, use: bool) -> None:
         if not self._signed_in(request, use=use):
@@ -184,7 +186,9 @@ class _StationFeed:
         if number == self._number and not due:
             return None
         self._number, self._said_ns = number, now_ns
-        return json.dumps(show_station(view, self._speech, self._parts.gates.can_ask), ensure_ascii=False)
+        parts = self._parts
+        shown = show_station(view, self._speech, parts.gates.can_ask, codes=parts.codes, broker=parts.broker)
+        return json.dumps(shown, ensure_ascii=False)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -213,9 +217,9 @@ def _require_own_page(request: Request) -> None:
         raise Problem(HTTPStatus.FORBIDDEN, "expected a request of this station's own page")
 
 
-def _cookie(token: str, *, more: str = "") -> tuple[str, str]:
+def _cookie(name: str, token: str, *, more: str = "") -> tuple[str, str]:
     """Rule 2."""
-    return "Set-Cookie", f"{COOKIE}={token}; HttpOnly; SameSite=Strict{more}"
+    return "Set-Cookie", f"{name}={token}; HttpOnly; SameSite=Strict{more}"
 
 
 def _tag(language: Language) -> str:

@@ -7,6 +7,8 @@ A tone says how much a thing wants of somebody who looks up from across the hall
 - `calm`: all is well
 
 The colour that a holder saw is not shown: others stand in the hall too, and the instruction says what there is to do.
+A reader's own page, which is opened at one gate to see what is wrong there, has the reason's code too (`codes`), and no
+word of a broker (`broker`): it hears its lanes without one.
 """
 
 from collections.abc import Callable
@@ -25,7 +27,9 @@ NOW, SOON, CALM = "now", "soon", "calm"
 CanOpen = Callable[[str], bool]
 
 
-def show_station(view: StationView, speech: Speech, can_open: CanOpen) -> dict[str, Any]:
+def show_station(
+    view: StationView, speech: Speech, can_open: CanOpen, *, codes: bool = False, broker: bool = True
+) -> dict[str, Any]:
     """The station as JSON for the page. `can_open` tells whether a reader's lanes can be opened from it."""
     waiting = view.waiting
     heard = [reader.contact is Contact.ONLINE for reader in view.readers]
@@ -36,10 +40,14 @@ def show_station(view: StationView, speech: Speech, can_open: CanOpen) -> dict[s
         "tone": NOW if waiting else CALM if all(heard) else SOON,
         "summary": _summary(waiting, heard, speech),
         "people": speech.count(words.PEOPLE, people) if any(heard) else "",
-        "broker": _fact(speech.say(words.BROKER_REACHED if lost is None else words.BROKER_LOST), lost is None),
+        "broker": _show_broker(lost, speech) if broker else _fact("", True),
         "broker_lost": "" if lost is None else speech.say(words.BROKER_LOST_TEXT, time=speech.duration(lost)),
-        "readers": [_show_reader(each, speech, can_open=can_open(each.reader)) for each in view.readers],
+        "readers": [_show_reader(each, speech, can_open(each.reader), codes) for each in view.readers],
     }
+
+
+def _show_broker(lost: int | None, speech: Speech) -> dict[str, str]:
+    return _fact(speech.say(words.BROKER_REACHED if lost is None else words.BROKER_LOST), lost is None)
 
 
 def _summary(waiting: list[tuple[str, str]], heard: list[bool], speech: Speech) -> str:
@@ -57,7 +65,7 @@ def _summary(waiting: list[tuple[str, str]], heard: list[bool], speech: Speech) 
             return speech.say(words.SEVERAL_WAIT, n=len(waiting))
 
 
-def _show_reader(reader: ReaderView, speech: Speech, *, can_open: bool) -> dict[str, Any]:
+def _show_reader(reader: ReaderView, speech: Speech, can_open: bool, codes: bool) -> dict[str, Any]:
     # What is not known of a reader that is not there is no news: that it is not there says it.
     clock = (
         []
@@ -72,7 +80,7 @@ def _show_reader(reader: ReaderView, speech: Speech, *, can_open: bool) -> dict[
             _show_lists(reader, speech),
             *(_fact(speech.say(words.TROUBLE, part=part, what=said), False) for part, said in reader.trouble.items()),
         ],
-        "lanes": [_show_lane(lane, speech, can_open=can_open) for lane in reader.lanes],
+        "lanes": [_show_lane(lane, speech, can_open, codes) for lane in reader.lanes],
     }
 
 
@@ -86,7 +94,7 @@ def _show_lists(reader: ReaderView, speech: Speech) -> dict[str, str]:
     return _fact(text, reader.list_age <= Policy().fresh)
 
 
-def _show_lane(lane: LaneView, speech: Speech, *, can_open: bool) -> dict[str, Any]:
+def _show_lane(lane: LaneView, speech: Speech, can_open: bool, codes: bool) -> dict[str, Any]:
     doing = speech.say(
         words.BY_STAFF if lane.by_staff and lane.state is LaneState.OPEN else words.LANE_STATES[lane.state]
     )
@@ -99,6 +107,7 @@ def _show_lane(lane: LaneView, speech: Speech, *, can_open: bool) -> dict[str, A
         "doing": doing,
         "time": f"{lane.seconds // 60}:{lane.seconds % 60:02}" if waits else "",
         "said": _said(lane, speech),
+        "code": speech.say(words.REASON, code=lane.reason.value) if codes and lane.reason is not None else "",
         "people": "" if lane.state is None else speech.count(words.PEOPLE, lane.people_a_minute),
         "camera": _show_camera(lane.camera, speech),
         "can_open": can_open,

@@ -20,7 +20,7 @@ LOCALE = Path(__file__).resolve().parent.parent / "locale"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 # The page's fixed words, by their names in the templates.
-PAGE: Mapping[str, str] = {
+PAGE: dict[str, str] = {
     "title": "Station",
     "skip": "Skip to the lanes",
     "sign_out": "Sign out",
@@ -45,6 +45,16 @@ PAGE: Mapping[str, str] = {
     "wrong_key": "This is not the station's key. Try again.",
     "too_many": "Too many wrong keys. Wait a minute, then try again.",
     "no_box": "The station box does not answer. Try again.",
+}
+
+# The same page where a reader serves it itself, about its own lanes.
+OF_ONE_READER: Mapping[str, str] = PAGE | {
+    "looking": "Asking the reader …",
+    "lost_title": "No connection to the reader",
+    "lost_text": "The gate may go on by itself, but this page does not see it. It tries again; look at the gate.",
+    "no_answer": "The reader does not answer. Look whether the lane is open before you try again.",
+    "sign_in_title": "For staff of this reader",
+    "no_box": "The reader does not answer. Try again.",
 }
 
 LANE_STATES: Mapping[LaneState | None, str] = {
@@ -92,6 +102,7 @@ BY_STAFF = "Opened by staff"
 LAST = "Just now: {what}"
 LAST_OPENED = "Just now: opened"
 LAST_BY_STAFF = "Just now: opened by staff"
+REASON = "Reason: {code}"
 LAST_UNASKED = "Just now: somebody walked through whom nothing let in"
 CAMERA_WORKS = "Camera works"
 CAMERA_WRONG = "Camera: {what}"

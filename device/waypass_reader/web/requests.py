@@ -31,10 +31,12 @@ MAX_LENGTH_DIGITS = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """An address, taken apart. `path` has no piece for the `/` at the end: `/` itself is empty."""
+    """An address, taken apart. `path` has no piece for the `/` at the end: `/` itself is empty. `folder` says that
+    there is one: a page's relative addresses begin elsewhere without it."""
 
     path: tuple[str, ...]
     query: Mapping[str, str] = field(default_factory=dict)
+    folder: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,9 +96,10 @@ def read_target(text: str) -> Target:
         raise Problem(HTTPStatus.BAD_REQUEST, "expected an address that begins with / and is printable ASCII")
     path, _, query = text.partition("?")
     pieces = path[1:].split("/")
-    if pieces[-1] == "":
+    folder = pieces[-1] == ""
+    if folder:
         pieces.pop()
-    return Target(path=tuple(map(_read_piece, pieces)), query=_read_query(query))
+    return Target(path=tuple(map(_read_piece, pieces)), query=_read_query(query), folder=folder)
 
 
 def read_length(headers: Message, *, limit: int) -> int:

@@ -46,9 +46,13 @@ class Pages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setting:
-    """How a gate is set up: for how long it opens, its pages if any, how many of its lines are held if not all."""
+    """How a gate is set up: for how long it opens, its pages if any, how many of its lines are held if not all.
+
+    `walk_seconds`: its turnstile has a sensor, and somebody walks through so long after each opening; None: no sensor.
+    """
 
     open_seconds: float = OPEN_SECONDS
+    walk_seconds: float | None = None
     pages: Pages | None = None
     keep: int | None = None
 
@@ -202,10 +206,14 @@ port = {self._broker_port}
 name = "lane-1"
 display = "lines"
 source = {{ kind = "folder", path = {json.dumps(str(self._frames))}, follow = true, consume = true }}
-turnstile = {{ pins = "mock", open_seconds = {self._setting.open_seconds}, pulse_seconds = 0.1 }}
+turnstile = {{ pins = "mock", open_seconds = {self._setting.open_seconds}, pulse_seconds = 0.1{self._people()} }}
 {self._pages_table()}""",
             encoding="utf-8",
         )
+
+    def _people(self) -> str:
+        walk = self._setting.walk_seconds
+        return "" if walk is None else f", sensor = 23, simulated = {{ walk_seconds = {walk} }}"
 
     def _pages_table(self) -> str:
         pages = self._setting.pages

@@ -6,8 +6,15 @@
 const QUIET_MS = 6000;
 const AGAIN_MS = 1000;
 const WAITING = ["yellow", "red", "grey"];
+const HINTS = ["closer", "hold-still", "tilt", "brighter"];
+const FREE = ["emergency", "crowd"];
+// Faces before which a holder is told that staff check by hand.
+const CALM = ["idle", ...HINTS];
+const UNITS = [[86400 * 2, 86400, "day"], [3600, 3600, "hour"], [0, 60, "minute"]];
 
 const screen = document.getElementById("screen");
+const corner = document.getElementById("gate");
+const byHand = document.getElementById("by-hand");
 
 function show(face) {
   if (document.body.dataset.face === face) return;
@@ -17,19 +24,53 @@ function show(face) {
 
 /** What is not understood is never green. */
 function faceOf(event) {
-  if (event.state === "open" && event.aspect === "green") return "green";
+  if (event.state === "open" && event.aspect === "green") return FREE.includes(event.free) ? event.free : "green";
   if (event.state === "wait" && WAITING.includes(event.aspect)) return event.aspect;
-  if (event.state === "idle" || event.state === "out-of-order") return event.state;
-  return "lost";
+  if (event.state === "idle") return HINTS.includes(event.hint) ? event.hint : "idle";
+  return event.state === "out-of-order" ? event.state : "lost";
+}
+
+/** The corner: what the gate knows about itself; nothing when it does not say, or is not heard. */
+function showGate(gate, face) {
+  byHand.hidden = !(gate?.by_hand === true && CALM.includes(face));
+  corner.hidden = !(gate?.lists && gate.clock && gate.camera);
+  if (corner.hidden) return;
+  for (const part of corner.children) {
+    const { well } = gate[part.dataset.part];
+    part.dataset.is = well === true ? "well" : "wrong";
+    part.querySelector("span").textContent = saidOf(part, gate[part.dataset.part]);
+  }
+}
+
+function saidOf(part, { well, count, age }) {
+  const words = part.dataset;
+  if (words.part !== "lists") return well === true ? words.well : words.notWell;
+  if (count === 0) return words.none;
+  return Number.isInteger(age) ? words.ofAge.replace("{age}", duration(age)) : words.ofNoAge;
+}
+
+/** A time in the page's own language, as the browser knows it. */
+function duration(seconds) {
+  const [, size, unit] = UNITS.find(([least]) => seconds >= least);
+  const style = { style: "unit", unit, unitDisplay: "long", numberingSystem: "latn" };
+  return new Intl.NumberFormat(document.documentElement.lang, style).format(Math.floor(seconds / size));
+}
+
+function lose() {
+  show("lost");
+  showGate(null, "lost");
 }
 
 function readEvent(lines) {
   const data = lines.filter((line) => line.startsWith("data:")).map((line) => line.slice(5).trimStart());
   if (data.length === 0) return;
   try {
-    show(faceOf(JSON.parse(data.join("\n"))));
+    const event = JSON.parse(data.join("\n"));
+    const face = faceOf(event);
+    show(face);
+    showGate(event.gate, face);
   } catch {
-    show("lost");
+    lose();
   }
 }
 
@@ -40,7 +81,7 @@ async function follow() {
   const heard = () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      show("lost");
+      lose();
       ending.abort();
     }, QUIET_MS);
   };
@@ -62,7 +103,7 @@ async function follow() {
     // Nobody is there, or they left: what `finally` shows.
   } finally {
     clearTimeout(timer);
-    show("lost");
+    lose();
   }
 }
 

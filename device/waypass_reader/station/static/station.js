@@ -87,6 +87,7 @@ function drawLane(item, lane) {
   setText(item.querySelector(".doing > span"), lane.doing);
   setText(item.querySelector(".time"), lane.time);
   setText(item.querySelector(".said"), lane.said);
+  setText(item.querySelector(".code"), lane.code);
   setText(item.querySelector(".people"), lane.people);
   setFact(item.querySelector(".camera"), lane.camera);
   item.querySelector("button").hidden = !lane.can_open;
