@@ -26,7 +26,7 @@ from waypass_simulator.processes import Stream
 
 # (module, attribute): what bounds it. Doubles, which only tests fill, are left out by their modules.
 BOUNDS = {
-    ("board", "_screens"): "one a lane",
+    ("board", "_places"): "one a lane",
     ("counts", "_done"): "taken twice a second; a minute and an hour at most in between",
     ("counts", "_outcomes"): "the outcomes there are",
     ("counts", "_reasons"): "the reasons there are",
