@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SYSTEM_DEMO := libzbar0
 SYSTEM_TEST := libzbar0 mosquitto systemd chromium
 
-.PHONY: help setup setup-test wallet demo story test check bench fuzz lock clean
+.PHONY: help setup setup-test wallet demo story test check bench soak fuzz lock clean
 
 help:
 	@echo "make demo    the whole system on this machine, to look at and to try, until Ctrl-C"
@@ -12,6 +12,7 @@ help:
 	@echo "make test    set up and run the tests"
 	@echo "make check   ruff and mypy over code and tests"
 	@echo "make bench   the benchmarks, each beside its peer and its floor"
+	@echo "make soak    a reader for an hour while everything fails at random; MINUTES=30 for another time"
 	@echo "make fuzz    a million inputs for each decoder"
 	@echo "make wallet  build the traveller's pages that the server serves under /wallet/"
 	@echo "make setup   make .venv and check the system packages"
@@ -48,6 +49,11 @@ bench: setup-test
 	@$(PY) benchmarks/decision.py
 	@$(PY) benchmarks/propagation.py --broker embedded
 	@$(PY) benchmarks/propagation.py --broker mosquitto
+
+MINUTES ?= 60
+
+soak: setup-test
+	@$(PY) benchmarks/soak.py --minutes $(MINUTES)
 
 fuzz: setup
 	@nice $(PY) -m tests.fuzz --inputs 1000000

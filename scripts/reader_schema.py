@@ -22,7 +22,7 @@ from typing import Any, get_args, get_type_hints
 
 from waypass_protocol.policy import Policy
 from waypass_reader.config import ReaderTable
-from waypass_reader.frames.configuration import KINDS
+from waypass_reader.frames.configuration import BAUDS, KINDS
 
 SCHEMA = Path(__file__).resolve().parent.parent / "firmware-config" / "reader.schema.json"
 
@@ -45,13 +45,18 @@ POLICY: Mapping[str, tuple[str, Mapping[str, object]]] = {
 }
 
 SOURCES: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "device": ("The camera's path, or its number.", {}),
+    "device": ("The device's path; of a camera also its number.", {}),
+    "baud": ("The scanner's rate on its line; over USB any will do.", {"enum": list(BAUDS)}),
     "number": ("Which camera module, where there are several.", {"minimum": 0}),
     "width": ("Pixels; the camera picks the nearest that it has.", PIXELS),
     "height": ("Pixels; the camera picks the nearest that it has.", PIXELS),
     "frames_per_second": ("The rate asked for; of a video the rate to play it at, instead of its own.", RATE),
     "pixel_format": ("The four letters of the format asked for.", {"pattern": "^[\\x00-\\x7f]{4}$"}),
     "stall_seconds": ("A camera that gives no frame for so long is lost.", RATE),
+    "frozen_seconds": (
+        "A camera that shows one and the same picture, to the last bit, for so long is lost; 0: it may.",
+        {"minimum": 0, "maximum": 1000},
+    ),
     "path": ("The file or folder; beside reader.toml when it is not absolute.", {"minLength": 1}),
     "paced": ("Whether the video runs at its rate, or as fast as the reader asks.", {}),
     "loop": ("Whether the video begins again at its end.", {}),

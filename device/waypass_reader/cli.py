@@ -6,6 +6,7 @@ import typer
 
 from waypass_reader.commands.check import check
 from waypass_reader.commands.decode import decode
+from waypass_reader.commands.doctor import doctor
 from waypass_reader.commands.run import run
 from waypass_reader.commands.station import station
 from waypass_reader.errors import ReaderError
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("check")(check)
 app.command("decode")(decode)
+app.command("doctor")(doctor)
 app.command("station")(station)
 
 

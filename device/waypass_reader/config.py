@@ -13,6 +13,9 @@
     [pages]
     port = 8480
 
+    [metrics]
+    port = 9480
+
     [[lane]]
     name = "north"
     display = "terminal"
@@ -273,10 +276,10 @@ class SpeechTable(StrictTable):
 
 
 class LaneTable(StrictTable):
-    """One lane: a camera, a barrier, a screen."""
+    """One lane: a camera or a scanner, a barrier, a screen."""
 
     name: Name = Field(description="The lane's name, in messages and logs.")
-    source: SourceConfig = Field(description="Where frames come from: `kind` and the settings of that kind.")
+    source: SourceConfig = Field(description="Where codes are seen: `kind` and the settings of that kind.")
     turnstile: TurnstileTable = Field(description="The barrier.")
     display: Literal["terminal", "lines", "none"] = Field(
         default="terminal",
@@ -322,6 +325,16 @@ class PagesTable(StrictTable):
     )
 
 
+class MetricsTable(StrictTable):
+    """Metrics for Prometheus, at `/metrics` of an address of their own. Without this table, none."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen at, one of loopback.")
+    port: int = Field(default=9480, ge=0, le=65_535, description="Its TCP port; 0 for a free one, which the log names.")
+    beyond_loopback: bool = Field(
+        default=False, description="Whether another address than loopback's is meant; whoever reaches it may read them."
+    )
+
+
 class ReaderTable(StrictTable):
     """The whole file."""
 
@@ -344,6 +357,7 @@ class ReaderTable(StrictTable):
     )
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
+    metrics: MetricsTable | None = Field(default=None, description="Metrics for Prometheus.")
     inputs: InputsTable | None = Field(default=None, description="Inputs that all lanes share.")
     station_box: StationBoxTable | None = Field(
         default=None, description="The station's box; with it and a broker the re-entry memory is the station's."

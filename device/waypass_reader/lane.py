@@ -1,4 +1,4 @@
-"""One lane: frames in, decisions out, for as long as the reader runs.
+"""One lane: frames or scans in, decisions out, for as long as the reader runs.
 
 1. A frame is taken, decoded and, if a text in it is not answered yet, decided: `Desk.judge` has the rule for several.
 2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`lane_machine` says when).
@@ -11,6 +11,8 @@
    any error that nobody foresaw: one lane's trouble is its own, and the other lanes go on.
 6. A source of files ends; then so does the lane.
 7. Staff may open it at any time, from another thread: `Passage` has the rules. For rule 2 that is an opening like any.
+8. What a scanner read is like a frame with one text in it. A scanner that can be opened works: it says nothing before
+   somebody shows a code.
 """
 
 import threading
@@ -25,11 +27,13 @@ from waypass_reader.deciding import Desk, Footing, is_waypass
 from waypass_reader.decoding import decode_frame
 from waypass_reader.display import Display
 from waypass_reader.errors import SourceError, SourceLost
-from waypass_reader.frames import Frame, FrameSource
+from waypass_reader.frames import Frame, Scan, Source
 from waypass_reader.lane_machine import Timing
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.passage import Passage, PassageParts
+from waypass_reader.scanners.texts import TextSource
+from waypass_reader.supervision import HANGS_NS
 from waypass_reader.turnstile import Turnstile
 
 FRAME_SECONDS = 0.1
@@ -42,7 +46,7 @@ WORKS = "ok"
 class LaneParts:
     """What a lane is made of. `open_source` is called again after a camera was lost."""
 
-    open_source: Callable[[], FrameSource]
+    open_source: Callable[[], Source]
     turnstile: Turnstile
     display: Display
     desk: Desk
@@ -84,6 +88,7 @@ class Lane:
         self._stopping = threading.Event()
         self._answered: dict[str, _Answered] = {}
         self._seen_ns = 0
+        self._step_ns: int | None = None  # when its thread, while it runs, last came by
         self._unreadable = ReportLimiter()
 
     # What others ask of a lane takes no lock: the link asks while it holds its own.
@@ -102,6 +107,11 @@ class Lane:
     def in_order(self) -> bool:
         """Whether it works; also while staff let somebody through a lane that does not."""
         return self._passage.in_order
+
+    def hangs(self, now_ns: int) -> bool:
+        """Whether its thread made no step for too long."""
+        step_ns = self._step_ns
+        return step_ns is not None and now_ns - step_ns >= HANGS_NS
 
     def override(self, reason: OverrideReason) -> None:
         """Open for one person, because staff say so. Called from any thread. Raises `NotOpened`."""
@@ -129,6 +139,7 @@ class Lane:
         try:
             self._passage.begin()
             while not self._stopping.is_set():
+                self._step()
                 try:
                     with self._parts.open_source() as source:
                         self._watch(source)
@@ -139,11 +150,19 @@ class Lane:
                 except Exception as error:  # noqa: BLE001 - rule 5: a lane's trouble is its own
                     self._fail(f"unforeseen {type(error).__name__}")
         finally:
+            self._step_ns = None
             self._passage.close()
 
-    def _watch(self, source: FrameSource) -> None:
+    def _step(self) -> None:
+        self._step_ns = self._parts.clock.monotonic_ns()
+
+    def _watch(self, source: Source) -> None:
         """Look at frames until the source has ended. Raises `SourceLost`."""
+        if isinstance(source, TextSource):  # rule 8
+            self.camera = WORKS
+            self._passage.mend()
         while not (self._stopping.is_set() or source.ended):
+            self._step()
             try:
                 frame = source.next_frame(FRAME_SECONDS)
             except SourceLost:
@@ -158,7 +177,7 @@ class Lane:
             self._let_pass()
             self._rest_if_nobody_is_there()
 
-    def _look_if_in_order(self, frame: Frame) -> None:
+    def _look_if_in_order(self, frame: Frame | Scan) -> None:
         """A frame came, so a lane that was out of order tries to be idle."""
         self._passage.check()
         if not self._passage.mend():
@@ -166,10 +185,10 @@ class Lane:
         elif self.state is not LaneState.OPEN:
             self._look(frame)
 
-    def _look(self, frame: Frame) -> None:
+    def _look(self, frame: Frame | Scan) -> None:
         """Rules 1 and 3."""
         started_ns = self._parts.clock.monotonic_ns()
-        texts = [sighting.text for sighting in decode_frame(frame.pixels)]
+        texts = _texts_of(frame)
         decoded_ns = self._parts.clock.monotonic_ns()
         if not texts:
             return
@@ -215,7 +234,11 @@ class Lane:
 
     def _let_pass(self) -> None:
         """No frame is looked at while somebody walks through; what stood in view then still stands there after."""
-        if self._passage.wait_closed(self._stopping):
+        was_open = False
+        while self._passage.wait_closed(self._stopping, seconds=RETRY_SECONDS) and not self._stopping.is_set():
+            was_open = True
+            self._step()
+        if was_open:
             now_ns = self._parts.clock.monotonic_ns()
             for answered in self._answered.values():
                 answered.seen_ns = now_ns
@@ -231,3 +254,10 @@ class Lane:
         """Rule 5: out of order, and a pause before the next try."""
         self._passage.fail(why)
         self._stopping.wait(RETRY_SECONDS)
+
+
+def _texts_of(frame: Frame | Scan) -> list[str]:
+    """Rule 8: a scanner has read the code already."""
+    if isinstance(frame, Scan):
+        return [frame.text]
+    return [sighting.text for sighting in decode_frame(frame.pixels)]

@@ -44,6 +44,7 @@ from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.snapshots import SnapshotWanted
+from waypass_reader.supervision import HANGS_NS
 
 STATE_GAP_NS = 100 * 10**6
 STATE_EVERY_NS = 30 * 10**9
@@ -125,12 +126,19 @@ class StatusLink:
         self._place = f"{address.host}:{address.port}"
         self._client = self._make_client(address)
         self._ending = threading.Event()
+        self._chores_ns: int | None = None
+        self._working_ns: int | None = None
         self._chores = threading.Thread(target=self._do_chores, name="link chores", daemon=True)
 
     @property
     def connected(self) -> bool:
         """Whether the broker accepted this reader and the connection stands."""
         return self._connected
+
+    def hangs(self, now_ns: int) -> bool:
+        """Whether the thread of the chores, or the client's in our hands, has been at one thing for too long."""
+        at_ns = [since for since in (self._chores_ns, self._working_ns) if since is not None]
+        return any(now_ns - since >= HANGS_NS for since in at_ns)
 
     def start(self) -> None:
         """Begin to connect, in the background; a broker that is not there is no error."""
@@ -249,7 +257,9 @@ class StatusLink:
                 self._log.warning("an unforeseen error in the link to the broker", kind=kind)
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._working_ns = self._clock.monotonic_ns()
         self._guard(lambda: self._take(message))
+        self._working_ns = None
 
     def _take(self, message: mqtt.MQTTMessage) -> None:
         """Rule 2."""
@@ -298,6 +308,7 @@ class StatusLink:
     def _do_chores(self) -> None:
         """The thread that looks after everything that is due by time."""
         while not self._ending.wait(CHORE_SECONDS):
+            self._chores_ns = self._clock.monotonic_ns()
             for chore in (
                 self._update_snapshots,
                 self._say_state_if_due,
@@ -305,6 +316,7 @@ class StatusLink:
                 self._inbox.retry_disk,
             ):
                 self._guard(chore)
+        self._chores_ns = None
 
     def _ask_again_after_clock_change(self) -> None:
         """Rule 5."""

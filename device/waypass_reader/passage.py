@@ -231,12 +231,12 @@ class Passage:
                 self._note_cause(str(error))
                 self._step(Event.BARRIER_FAILED)
 
-    def wait_closed(self, stopping: threading.Event) -> bool:
-        """If it is open: until it has closed, or the lane is stopping. Whether it was open."""
+    def wait_closed(self, stopping: threading.Event, *, seconds: float) -> bool:
+        """If it is open: until it has closed, the lane is stopping or the seconds are over. Whether it was open."""
         with self._changed:
             if self.state is not LaneState.OPEN:
                 return False
-            self._changed.wait_for(lambda: self.state is not LaneState.OPEN or stopping.is_set())
+            self._changed.wait_for(lambda: self.state is not LaneState.OPEN or stopping.is_set(), seconds)
             return True
 
     def wake(self) -> None:

@@ -23,7 +23,7 @@ from waypass_protocol.topics import Topics
 from waypass_reader.board import Board, BoardDisplay
 from waypass_reader.clock import Clock
 from waypass_reader.condition import judge_condition
-from waypass_reader.config import LaneTable, PagesTable, ReaderTable, SpeechTable, StationBoxTable
+from waypass_reader.config import LaneTable, MetricsTable, PagesTable, ReaderTable, SpeechTable, StationBoxTable
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import (
@@ -36,12 +36,13 @@ from waypass_reader.display import (
     Writer,
 )
 from waypass_reader.errors import MissingLibrary
-from waypass_reader.frames import open_source
+from waypass_reader.frames import SourceOpener, open_source
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.inputs import Contact, SharedInputs, close_all, connect_lane
 from waypass_reader.lane import WORKS, Lane, LaneParts
 from waypass_reader.link import NoLink, StatusLink
 from waypass_reader.log import Log
+from waypass_reader.metrics import Sources, check_host, metrics_route
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
 from waypass_reader.pages.staff import StaffBulletin, staff_routes
@@ -50,6 +51,7 @@ from waypass_reader.simulated_turnstile import SimulatedTurnstile
 from waypass_reader.sounder import GpioSounder, SoundingDisplay
 from waypass_reader.speech import ProgramSpeaker, RecordedVoice, SpokenDisplay, find_program
 from waypass_reader.store_files import DiskKeeper
+from waypass_reader.supervision import Notifier, Supervision, status_line
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
 from waypass_reader.web import KeyGuard, Routes, WebServer, read_key
 
@@ -69,12 +71,16 @@ class Reader:
         log: Log,
         stdout: TextIO,
         make_pins: Callable[[Pins], Any] = make_pin_factory,
+        notifier: Notifier | None = None,
     ) -> None:
-        """Put it together. Raises `ReaderError` for what a person has to mend first."""
+        """Put it together; `notifier` tells who supervises it.
+
+        Raises `ReaderError` for what a person has to mend first."""
         self._table = table
         self._clock = clock
         self._log = log
         self._stopping = threading.Event()
+        self._supervision = Supervision(notifier or Notifier(None), log=log)
         self._counts = Counts()
         self._software = f"waypass-reader {version('waypass')}"
         keeper = DiskKeeper(table.state, log=log)
@@ -106,7 +112,7 @@ class Reader:
         self._shared = SharedInputs(self._lanes, counts=self._counts, clock=clock, log=log, changed=self._say_soon)
         if table.inputs is not None:
             self._shared.connect(table.inputs.contacts(), factory=factories[table.inputs.kind])
-        self._pages = None if table.pages is None else self._make_pages(table.pages)
+        self._servers = self._make_servers()
 
     def stop(self) -> None:
         """End `run` soon. Called from a signal handler or any thread."""
@@ -121,16 +127,18 @@ class Reader:
             self._link.start()
         if self._sharing is not None:
             self._sharing.start()
-        if self._pages is not None:
-            self._pages.start()
-            self._log.info("pages", address=self._pages.address)
+        for what, server in self._servers.items():
+            server.start()
+            self._log.info(what, address=server.address)
         try:
             with ThreadPoolExecutor(max_workers=len(self._lanes), thread_name_prefix="lane") as pool:
                 lanes = {pool.submit(lane.run) for lane in self._lanes}
                 self._log.info("ready", reader=self._table.reader, lanes=len(lanes), lists=len(self._inbox.store.view))
+                self._supervision.ready()
                 try:
                     self._look_after(lanes)
                 finally:
+                    self._supervision.stopping()
                     for lane in self._lanes:
                         lane.stop()
         finally:
@@ -140,8 +148,8 @@ class Reader:
                 simulated.close()
             if self._sharing is not None:
                 self._sharing.close()
-            if self._pages is not None:
-                self._pages.close()
+            for server in self._servers.values():
+                server.close()
             if self._link is not None:
                 self._link.say_counts(self._counts.take_all())
                 self._link.close()
@@ -154,11 +162,27 @@ class Reader:
             done, lanes = wait(lanes, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
             for lane in done:
                 lane.result()
+            self._tell_supervisor()
             self._desk.forget()
             self._tell_screens()
             finished = self._counts.take_finished(self._clock.now())
             if finished and self._link is not None:
                 self._link.say_counts(finished)
+
+    def _tell_supervisor(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        hangs = [f"lane {lane.name}" for lane in self._lanes if lane.hangs(now_ns)]
+        if self._link is not None and self._link.hangs(now_ns):
+            hangs.append("link")
+        ages = [row.age for row in self._inbox.rows()]
+        known = [age for age in ages if age is not None]
+        status = status_line(
+            lanes={lane.name: lane.in_order for lane in self._lanes},
+            lists=len(ages),
+            oldest=max(known) if known and len(known) == len(ages) else None,
+            connected=None if self._link is None else self._link.connected,
+        )
+        self._supervision.look(hangs=hangs, status=status)
 
     def _tell_screens(self) -> None:
         """What the gate knows about itself, for the corner of each screen and for staff."""
@@ -231,7 +255,7 @@ class Reader:
         if (mechanics := lane.turnstile.mechanics()) is not None:
             self._simulated.append(SimulatedTurnstile(mechanics, factory=factory))
         parts = LaneParts(
-            open_source=partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns),
+            open_source=SourceOpener(partial(open_source, lane.source, clock_ns=self._clock.monotonic_ns)),
             turnstile=GpioTurnstile(lane.turnstile.wiring(), factory=factory),
             display=self._make_display(lane, factory),
             desk=self._desk,
@@ -243,6 +267,27 @@ class Reader:
         made = Lane(lane.name, parts, timing=lane.turnstile.timing())
         self._contacts += connect_lane(lane.turnstile.contacts(), made, factory=factory, log=self._log)
         return made
+
+    def _make_servers(self) -> dict[str, WebServer]:
+        """The pages and the metrics, as far as they are configured."""
+        servers = {}
+        if self._table.pages is not None:
+            servers["pages"] = self._make_pages(self._table.pages)
+        if self._table.metrics is not None:
+            servers["metrics"] = self._make_metrics(self._table.metrics)
+        return servers
+
+    def _make_metrics(self, table: MetricsTable) -> WebServer:
+        check_host(table.host, beyond_loopback=table.beyond_loopback)
+        sources = Sources(
+            counts=self._counts,
+            state=self.state,
+            connected=lambda: None if self._link is None else self._link.connected,
+            now=self._clock.now,
+        )
+        return WebServer(
+            host=table.host, port=table.port, routes=Routes([metrics_route(sources)]), log=self._log, what="metrics"
+        )
 
     def _make_guard(self) -> KeyGuard | None:
         if self._table.pages is None or self._table.pages.station_key_file is None:

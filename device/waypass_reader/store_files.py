@@ -5,7 +5,7 @@ A folder holds, all of it public and signed:
 - `messages/HASH-VERSION.snapshot` and `.delta`, HASH being 16 hex digits of the SHA-256 of the list's URI, and
   `newest.head`
 - `floors.0` and `floors.1`: the floors in two generations, each with its number and a checksum
-- `set-aside/`: what was found damaged, for somebody to look at
+- `set-aside/`: what was found damaged, for somebody to look at; the 32 newest
 
 The rules:
 
@@ -16,12 +16,11 @@ The rules:
    swap in memory goes on.
 4. What the store does not need to rebuild its lists is removed.
 5. At start snapshots are restored first, then deltas in the order of their versions, then the head. A file that is
-   damaged is reported and set aside. One whose key is not trusted now stays where it is: it may be the clock that is
-   wrong, and then a later start can use it.
+   damaged is reported and set aside, and so is a folder with a file's name. One whose key is not trusted now stays
+   where it is: it may be the clock that is wrong, and then a later start can use it.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from waypass_protocol.assembly import Kind, Report, StatusStore
 from waypass_protocol.errors import Malformed
 from waypass_protocol.floors import Floors, read_floors
 from waypass_protocol.status import MAX_SNAPSHOT
+from waypass_reader.disk import Disk, SystemDisk, put_aside
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.log import Log
 
@@ -37,13 +37,15 @@ _HEAD = "newest.head"
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,20})\.(snapshot|delta)")
 _GENERATIONS = 2
 _MAX_FLOORS = 16 * 1024 * 1024
+_MOST_ASIDE = 32
 
 
 class DiskKeeper:
     """A `Keeper` over a folder; see the module's docstring. One thread writes; `health` is read from any."""
 
-    def __init__(self, folder: Path, *, log: Log) -> None:
+    def __init__(self, folder: Path, *, log: Log, disk: Disk | None = None) -> None:
         """Make the folder. Raises `ConfigurationError` when it can't be made."""
+        self._disk = disk or SystemDisk()
         self._folder = folder
         self._messages = folder / "messages"
         self._log = log
@@ -80,16 +82,14 @@ class DiskKeeper:
 
     def write_waiting(self) -> None:
         """Write what could not be written before, messages first. Called again from time to time while it fails."""
-        try:
-            while self._waiting:
-                name, data = next(iter(self._waiting.items()))
+        messages_failed = False
+        for name, data in list(self._waiting.items()):  # one that fails does not hold up the others
+            try:
                 self._write_message(name, data)
                 del self._waiting[name]
-        except OSError as error:
-            self._note(f"a status message can't be written ({error.strerror})")
-            messages_failed = True
-        else:
-            messages_failed = False
+            except OSError as error:
+                self._note(f"a status message can't be written ({error.strerror})")
+                messages_failed = True
         # Without its messages a floor makes the list unknown after a restart; without the floor a withdrawn pass could
         # open again then. So the floor is written all the same.
         try:
@@ -107,6 +107,11 @@ class DiskKeeper:
         """Whether something still waits to be written."""
         return bool(self._waiting) or self._floors_waiting is not None
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be written: at most what the store needs, and the head."""
+        return len(self._waiting)
+
     def forget_unneeded(self, store: StatusStore, uri: str) -> None:
         """Rule 4 for one list."""
         base, deltas = store.kept_versions(uri)
@@ -114,9 +119,11 @@ class DiskKeeper:
         needed = {f"{prefix}-{version}.delta" for version in deltas}
         if base is not None:
             needed.add(f"{prefix}-{base}.snapshot")
+        # What was never written may wait for a full disk, but no longer than it is needed.
+        for name in [name for name in self._waiting if name.startswith(f"{prefix}-") and name not in needed]:
+            del self._waiting[name]
         kept = self._kept.get(prefix, set())
         for name in sorted(kept - needed):
-            self._waiting.pop(name, None)
             if not self._remove(self._messages / name):
                 return
             kept.discard(name)
@@ -124,7 +131,7 @@ class DiskKeeper:
     def _remove(self, path: Path) -> bool:
         """Whether a file that nothing needs is gone; why it is not is health."""
         try:
-            path.unlink(missing_ok=True)
+            self._disk.remove(path)
         except OSError as error:
             self._note(f"an old message can't be removed ({error.strerror})")
             return False
@@ -171,28 +178,27 @@ class DiskKeeper:
 
     def _list_messages(self) -> list[Path]:
         try:
-            return [path for path in self._messages.iterdir() if path.is_file()]
+            paths = list(self._messages.iterdir())
         except OSError as error:
             self._note(f"the kept messages can't be listed ({error.strerror})")
             return []
+        for path in paths:
+            if not path.is_file():  # it would stand in the way of a message of its name
+                self._set_aside(path, "not a file")
+        return [path for path in paths if path.is_file()]
 
     def _set_aside(self, path: Path, why: str) -> None:
         self._log.warning("a damaged file was set aside", file=path.name, why=why)
-        aside = self._folder / "set-aside"
         try:
-            aside.mkdir(exist_ok=True)
-            path.replace(aside / path.name)
+            put_aside(path, self._folder / "set-aside", most=_MOST_ASIDE)
         except OSError as error:
             self._note(f"a damaged file can't be set aside ({error.strerror})")
 
     def _write_message(self, name: str, data: bytes) -> None:
         temporary = self._messages / f"{name}.new"
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._messages / name)
-        _sync_folder(self._messages)
+        self._disk.write(temporary, data)
+        self._disk.rename(temporary, self._messages / name)
+        self._disk.sync_folder(self._messages)
         if match := _NAME.fullmatch(name):
             self._kept.setdefault(match[1], set()).add(name)
 
@@ -201,12 +207,9 @@ class DiskKeeper:
         body = floors.to_json().encode()
         path = self._floors_path(generation)
         new = not path.exists()
-        with path.open("wb") as file:
-            file.write(f"{generation} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
-            file.flush()
-            os.fsync(file.fileno())
+        self._disk.write(path, f"{generation} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
         if new:
-            _sync_folder(self._folder)
+            self._disk.sync_folder(self._folder)
         self._generation, self._floors = generation, floors
 
     def _floors_path(self, generation: int) -> Path:
@@ -217,6 +220,10 @@ class DiskKeeper:
         best = (0, Floors())
         for number in range(_GENERATIONS):
             path = self._floors_path(number)
+            if (
+                path.exists() or path.is_symlink()
+            ) and not path.is_file():  # it would stand in the way of every second generation
+                self._set_aside(path, "not a file")
             try:
                 with path.open("rb") as file:
                     found = _parse_floors(file.read(_MAX_FLOORS))
@@ -255,11 +262,3 @@ def _parse_floors(data: bytes) -> tuple[int, Floors]:
 
 def _hash(uri: str) -> str:
     return hashlib.sha256(uri.encode()).hexdigest()[:16]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

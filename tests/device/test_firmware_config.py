@@ -13,6 +13,7 @@ from waypass_protocol.policy import Policy
 from waypass_reader.config import (
     InputsTable,
     LaneTable,
+    MetricsTable,
     PagesTable,
     ReaderTable,
     SimulatedTable,
@@ -40,7 +41,7 @@ def test_the_shipped_configuration_is_read_and_has_the_default_policy(tmp_path: 
 @pytest.mark.parametrize(
     "table",
     [
-        *(ReaderTable, BrokerTable, PagesTable, InputsTable, StationBoxTable, LaneTable, TurnstileTable),
+        *(ReaderTable, BrokerTable, PagesTable, MetricsTable, InputsTable, StationBoxTable, LaneTable, TurnstileTable),
         *(SimulatedTable, SounderTable, SpeechTable),
     ],
 )

@@ -49,7 +49,7 @@ def test_a_table_becomes_a_record(name: str, table: dict[str, object], expected:
 @pytest.mark.parametrize(
     ("name", "table", "message"),
     [
-        ("no kind", {}, "expected a kind of camera, picamera, video, folder, got None"),
+        ("no kind", {}, "expected a kind of camera, picamera, video, folder, serial, wedge, got None"),
         ("another kind", {"kind": "webcam"}, "got 'webcam'"),
         ("a kind that is no text", {"kind": 3}, "got 3"),
         ("an unknown setting", {"kind": "camera", "devise": "0"}, "a camera has no setting 'devise'; it has device"),

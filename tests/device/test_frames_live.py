@@ -151,7 +151,7 @@ def test_what_is_no_camera_is_named_with_the_remedy(tmp_path: Path) -> None:
 def test_a_raspberry_pi_camera_gives_its_grey_plane() -> None:
     picture = np.arange(48 * 64, dtype=np.uint32).astype(np.uint8).reshape(48, 64)
     device = StillPicamera2(picture)
-    config = PicameraConfig(width=64, height=48, frames_per_second=25)
+    config = PicameraConfig(width=64, height=48, frames_per_second=25, frozen_seconds=0)
     source = open_picamera(config, clock_ns=time.monotonic_ns, library=lambda: StillPicameraLibrary(device))
     with source:
         frame = wait_for(source)
@@ -165,7 +165,7 @@ def test_a_raspberry_pi_camera_gives_its_grey_plane() -> None:
 
 def test_a_raspberry_pi_camera_that_stops_is_lost() -> None:
     device = StillPicamera2(np.zeros((16, 16), np.uint8), frames=1)
-    config = PicameraConfig(width=16, height=16)
+    config = PicameraConfig(width=16, height=16, frozen_seconds=0)
     source = open_picamera(config, clock_ns=time.monotonic_ns, library=lambda: StillPicameraLibrary(device))
     with source, pytest.raises(SourceLost, match=r"Raspberry Pi camera 0: gives no more frames \(camera frontend"):
         drain(source)

@@ -23,7 +23,7 @@ from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk
 from waypass_reader.display import RecordingDisplay
 from waypass_reader.errors import SourceError, SourceLost
-from waypass_reader.frames import Frame, FrameSource
+from waypass_reader.frames import Frame, FrameSource, Source
 from waypass_reader.lane import Lane, LaneParts
 from waypass_reader.lane_machine import Timing
 from waypass_reader.log import RecordingLog
@@ -130,7 +130,7 @@ class Station:
         self.store.receive(Kind.DELTA, delta, now=int(self.clock.now()))
         self.renew()
 
-    def lane(self, open_source: Callable[[], FrameSource], name: str = "north", *, open_seconds: float = 0.0) -> Lane:
+    def lane(self, open_source: Callable[[], Source], name: str = "north", *, open_seconds: float = 0.0) -> Lane:
         parts = LaneParts(
             open_source=open_source,
             turnstile=self.turnstile,

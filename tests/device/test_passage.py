@@ -87,7 +87,7 @@ class Made:
         return [message.state.value for message in self.outlet.heard]
 
     def wait_closed(self) -> None:
-        self.passage.wait_closed(threading.Event())
+        self.passage.wait_closed(threading.Event(), seconds=20)
 
     def counted(self) -> dict[str, int]:
         (minute,) = [each for each in self.counts.take_all() if isinstance(each, MinuteCounts)]
@@ -281,7 +281,7 @@ def test_whoever_waits_for_it_to_close_is_let_go_when_the_lane_stops(make: Make)
     made = make(LONG)
     made.decide(Reason.GREEN)
     stopping = threading.Event()
-    waiting = threading.Thread(target=made.passage.wait_closed, args=[stopping])
+    waiting = threading.Thread(target=made.passage.wait_closed, args=[stopping], kwargs={"seconds": 20})
     waiting.start()
     stopping.set()
     made.passage.wake()

@@ -7,9 +7,11 @@ At start, in this order, each with one line on standard error:
 3. `ready`, when the lanes look at frames; a broker that is not there, or a camera, is reported and tried again
 
 SIGTERM and SIGINT end it with exit code 0, with its presence published as offline; so does the end of every source.
+Whoever supervises it (systemd, by NOTIFY_SOCKET) is told that it is ready and lives: `waypass_reader.supervision`.
 The log is JSON lines on standard error. Standard output has what the displays write.
 """
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -34,13 +36,14 @@ def run(
     from waypass_reader.config import load_config
     from waypass_reader.log import make_log
     from waypass_reader.reader import Reader
+    from waypass_reader.supervision import notifier_of
 
     table, trust = load_config(config)
     log = make_log(sys.stderr, station=table.station)
     for one in missing:
         log.warning("a library is missing", what=str(one))
     clock = SystemClock(synchronised=_always if table.clock == "assume-synchronised" else kernel_synchronised)
-    reader = Reader(table, trust=trust, clock=clock, log=log, stdout=sys.stdout)
+    reader = Reader(table, trust=trust, clock=clock, log=log, stdout=sys.stdout, notifier=notifier_of(os.environ))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: reader.stop())
     reader.run()

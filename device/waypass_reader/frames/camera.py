@@ -58,7 +58,13 @@ def open_camera(config: CameraConfig, *, clock_ns: Callable[[], int]) -> NewestF
     path = device_path(config.device)
     name = f"camera {path}"
     grabber = CaptureGrabber(_open_capture(path, config, name=name), name=name)
-    return NewestFrames(grabber, name=name, stall_seconds=config.stall_seconds, clock_ns=clock_ns)
+    return NewestFrames(
+        grabber,
+        name=name,
+        stall_seconds=config.stall_seconds,
+        frozen_seconds=config.frozen_seconds,
+        clock_ns=clock_ns,
+    )
 
 
 def device_path(device: str) -> Path:

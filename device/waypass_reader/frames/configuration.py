@@ -1,9 +1,9 @@
-"""Which frame source a gate has, as frozen records, and how they are read from a table of settings.
+"""Which camera, file or scanner a lane has, as frozen records, and how they are read from a table of settings.
 
-A table is what stands in the reader's configuration file: `kind` (camera, picamera, video or folder) and the settings
-of that kind, by the names of the record's fields. Refused, as `ConfigurationError` that names the setting: an
-unknown kind, a setting that the kind does not have, a missing one that has no default, another type, a value out of
-range. Whether the device is there is not checked here: opening it does that.
+A table is what stands in the reader's configuration file: `kind` (camera, picamera, video, folder, serial or wedge) and
+the settings of that kind, by the names of the record's fields. Refused, as `ConfigurationError` that names the setting:
+an unknown kind, a setting that the kind does not have, a missing one that has no default, another type, a value out
+of range. Whether the device is there is not checked here: opening it does that.
 """
 
 from collections.abc import Mapping
@@ -25,13 +25,19 @@ def _require_rate(name: str, value: float | None) -> None:
         raise ConfigurationError(f"source: expected {name} above 0 and at most 1000, got {value}")
 
 
+def _require_frozen(value: float) -> None:
+    if not 0 <= value <= 1000:
+        raise ConfigurationError(f"source: expected frozen_seconds of 0 to 1000, got {value}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CameraConfig:
     """A USB or other V4L2 camera. `device` is its path, or a number for `/dev/videoN`; sizes are pixels.
 
     The camera picks the nearest size and rate that it has. `pixel_format` is the four letters of the format asked
     for: MJPG lets USB 2 cameras reach 30 frames a second at 1280x720. A camera that gives no frame for
-    `stall_seconds` is lost."""
+    `stall_seconds` is lost; one whose frames are all the same to the last bit for `frozen_seconds` hangs or is covered,
+    and is lost too (0: it may)."""
 
     device: str = "/dev/video0"
     width: int = 1280
@@ -39,29 +45,33 @@ class CameraConfig:
     frames_per_second: float = 30.0
     pixel_format: str = "MJPG"
     stall_seconds: float = 5.0
+    frozen_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         _require_size(self.width, self.height)
         _require_rate("frames_per_second", self.frames_per_second)
         _require_rate("stall_seconds", self.stall_seconds)
+        _require_frozen(self.frozen_seconds)
         if len(self.pixel_format) != 4 or not self.pixel_format.isascii():
             raise ConfigurationError(f"source: expected pixel_format as four letters, got {self.pixel_format!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PicameraConfig:
-    """A Raspberry Pi camera module; `number` tells them apart where there are several."""
+    """A Raspberry Pi camera module; `number` tells them apart where there are several. The rest as for a camera."""
 
     number: int = 0
     width: int = 1280
     height: int = 720
     frames_per_second: float = 30.0
     stall_seconds: float = 5.0
+    frozen_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         _require_size(self.width, self.height)
         _require_rate("frames_per_second", self.frames_per_second)
         _require_rate("stall_seconds", self.stall_seconds)
+        _require_frozen(self.frozen_seconds)
         if self.number < 0:
             raise ConfigurationError(f"source: expected a camera number from 0, got {self.number}")
 
@@ -90,13 +100,43 @@ class FolderConfig:
     consume: bool = False
 
 
-SourceConfig: TypeAlias = CameraConfig | PicameraConfig | VideoConfig | FolderConfig
+BAUDS = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
-KINDS: Mapping[str, type[CameraConfig | PicameraConfig | VideoConfig | FolderConfig]] = {
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SerialConfig:
+    """A 2D scanner on a serial line, USB CDC mostly, which has no rate of its own and takes any.
+
+    It has to end each text with CR or LF. A path under `/dev/serial/by-id` survives replugging."""
+
+    device: str = "/dev/ttyACM0"
+    baud: int = 9600
+
+    def __post_init__(self) -> None:
+        if self.baud not in BAUDS:
+            raise ConfigurationError(f"source: expected baud among {', '.join(map(str, BAUDS))}, got {self.baud}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WedgeConfig:
+    """A 2D scanner that types what it reads, as a keyboard with US layout, and ends each text with Enter.
+
+    `device` is its input device; a path under `/dev/input/by-id` survives replugging."""
+
+    device: str
+
+
+FrameConfig: TypeAlias = CameraConfig | PicameraConfig | VideoConfig | FolderConfig
+ScannerConfig: TypeAlias = SerialConfig | WedgeConfig
+SourceConfig: TypeAlias = FrameConfig | ScannerConfig
+
+KINDS: Mapping[str, type[SourceConfig]] = {
     "camera": CameraConfig,
     "picamera": PicameraConfig,
     "video": VideoConfig,
     "folder": FolderConfig,
+    "serial": SerialConfig,
+    "wedge": WedgeConfig,
 }
 
 

@@ -23,11 +23,14 @@ class HandFedCamera:
     def __init__(self) -> None:
         self._frames: queue.Queue[Pixels] = queue.Queue()
         self._plugged = True
+        self._frozen: Pixels | None = None
+        self._waits = threading.Event()
         self.released = threading.Event()
         """Set once the device was given back."""
 
     def feed(self, *pictures: Pixels) -> None:
         """The camera sees these, one after the other."""
+        self._waits.clear()
         for pixels in pictures:
             self._frames.put(pixels)
 
@@ -35,11 +38,25 @@ class HandFedCamera:
         """Somebody pulls the cable; what was fed before still comes through."""
         self._plugged = False
 
+    def freeze(self, picture: Pixels) -> None:
+        """From now on it gives this one picture, bit by bit the same, again and again."""
+        self._frozen = picture
+
+    def seen_all(self) -> bool:
+        """Whether every picture that was fed was taken, and looked at too."""
+        return self._frames.empty() and self._waits.is_set()
+
     def grab(self) -> Pixels | None:
         """The next picture that was fed; `SourceLost` when there is none and the cable is out."""
+        if self._frames.empty():
+            self._waits.set()
         try:
-            return self._frames.get(timeout=_GRAB_SECONDS)
+            picture = self._frames.get(timeout=_GRAB_SECONDS)
+            self._waits.clear()
+            return picture
         except queue.Empty:
+            if self._frozen is not None:
+                return self._frozen.copy()
             if not self._plugged:
                 raise SourceLost("hand-fed camera: the cable is out") from None
             return None
@@ -47,6 +64,25 @@ class HandFedCamera:
     def release(self) -> None:
         """Sets `released`."""
         self.released.set()
+
+
+class HangingCamera:
+    """A camera whose driver does not come back before it is let go."""
+
+    def __init__(self) -> None:
+        self._goes_on = threading.Event()
+
+    def let_go(self) -> None:
+        """The driver comes back, with an error."""
+        self._goes_on.set()
+
+    def grab(self) -> Pixels | None:
+        """Does not come back; then `SourceLost`."""
+        self._goes_on.wait()
+        raise SourceLost("hanging camera: the driver came back")
+
+    def release(self) -> None:
+        """Nothing is held."""
 
 
 class StillPicamera2:

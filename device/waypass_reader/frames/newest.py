@@ -6,12 +6,19 @@ last; `next_frame` gives that one, once, and otherwise waits for the next.
 
 A camera that reports an error, or gives no frame for `stall_seconds`, is lost: `next_frame` raises `SourceLost`, this
 time and every time after. Whoever wants it back closes this source and opens another.
+
+So is one that is frozen: no two frames of a real sensor are the same to the last bit, so one picture for
+`frozen_seconds` is a camera that hangs or is covered, whatever it says. Before two of its frames differed, a camera has
+given no sign of life, and none is given out: a frozen one that is opened again stays lost until it lives. 0 turns this
+off.
 """
 
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
+
+import numpy as np
 
 from waypass_reader.errors import SourceLost
 from waypass_reader.frames.base import Frame, Pixels
@@ -32,9 +39,18 @@ class Grabber(Protocol):
 class NewestFrames:
     """A frame source over a live camera; see the module's docstring. `name` stands for it in messages."""
 
-    def __init__(self, grabber: Grabber, *, name: str, stall_seconds: float, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        grabber: Grabber,
+        *,
+        name: str,
+        stall_seconds: float,
+        clock_ns: Callable[[], int],
+        frozen_seconds: float = 0,
+    ) -> None:
         self._grabber = grabber
-        self._name = name
+        self.name = name
+        self._frozen_ns = int(frozen_seconds * 1e9)
         self._stall_ns = int(stall_seconds * 1e9)
         self._clock_ns = clock_ns
         self._changed = threading.Condition()
@@ -68,6 +84,11 @@ class NewestFrames:
                     return None
                 self._changed.wait(max(left, 0) / 1e9)
 
+    @property
+    def hangs(self) -> bool:
+        """Whether it was closed and its thread is still inside the driver, which has the device."""
+        return self._closed and self._thread.is_alive()
+
     def close(self) -> None:
         """Stops the thread, which then gives the device back."""
         with self._changed:
@@ -86,7 +107,7 @@ class NewestFrames:
     def _raise_if_lost(self) -> None:
         if self._lost is None and self._clock_ns() - self._heard_ns >= self._stall_ns:
             self._lost = SourceLost(
-                f"{self._name}: no frame for {self._stall_ns / 1e9:g} s; check its cable and its power"
+                f"{self.name}: no frame for {self._stall_ns / 1e9:g} s; check its cable and its power"
             )
         if self._lost is not None:
             raise self._lost
@@ -94,15 +115,18 @@ class NewestFrames:
     def _grab_frames(self) -> None:
         """The thread: keeps the newest frame until the source is closed or the camera is lost."""
         number = 0
+        lives = LifeSign(frozen_ns=self._frozen_ns, name=self.name)
         try:
             while not self._closed:
                 pixels = self._grabber.grab()
                 if pixels is None:
                     continue
                 now = self._clock_ns()
+                shown = lives.look(pixels, now)
                 with self._changed:
-                    self._newest = Frame(pixels=pixels, at_ns=now, number=number)
                     self._heard_ns = now
+                    if shown:
+                        self._newest = Frame(pixels=pixels, at_ns=now, number=number)
                     self._changed.notify_all()
                 number += 1
         except SourceLost as error:
@@ -112,3 +136,31 @@ class NewestFrames:
         finally:
             # Released here and nowhere else: a device must not be closed under a thread that reads from it.
             self._grabber.release()
+
+
+class LifeSign:
+    """Whether a camera's frames change, by so little as noise."""
+
+    def __init__(self, *, frozen_ns: int, name: str) -> None:
+        self._frozen_ns = frozen_ns
+        self._name = name
+        self._last: Pixels | None = None
+        self._changed_ns = 0
+        self._lives = frozen_ns == 0
+
+    def look(self, pixels: Pixels, now_ns: int) -> bool:
+        """Whether this frame may be given out. Raises `SourceLost` for a camera that is frozen."""
+        if self._frozen_ns == 0:
+            return True
+        if self._last is None:
+            self._changed_ns = now_ns
+        elif not np.array_equal(pixels, self._last):
+            self._changed_ns = now_ns
+            self._lives = True
+        elif now_ns - self._changed_ns >= self._frozen_ns:
+            raise SourceLost(
+                f"{self._name}: one and the same picture for {self._frozen_ns / 1e9:g} s; "
+                "it hangs or is covered: look at its lens, then pull its cable and plug it in again"
+            )
+        self._last = pixels
+        return self._lives

@@ -111,4 +111,10 @@ def open_picamera(
         device.close()
         raise SourceError(f"{name}: can't be started ({error}); try another width, height or rate") from error
     grabber = PicameraGrabber(device, width=config.width, height=config.height, name=name)
-    return NewestFrames(grabber, name=name, stall_seconds=config.stall_seconds, clock_ns=clock_ns)
+    return NewestFrames(
+        grabber,
+        name=name,
+        stall_seconds=config.stall_seconds,
+        frozen_seconds=config.frozen_seconds,
+        clock_ns=clock_ns,
+    )

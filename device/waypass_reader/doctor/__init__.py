@@ -1,0 +1,1 @@
+"""What `waypass-reader doctor` looks at."""
