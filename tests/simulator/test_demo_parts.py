@@ -211,6 +211,34 @@ def test_a_gate_keeps_what_its_readers_said_over_a_restart(make_gate: MakeGate) 
     assert gate.said().count('"ready"') == 2
 
 
+def test_a_reader_that_ended_is_started_again_and_what_it_said_is_kept(make_gate: MakeGate) -> None:
+    gate = make_gate(SAYS_GREEN)
+    gate.start()
+    ended = gate.program
+    assert ended is not None
+    ended.kill()
+    gate.offer(FRAME)
+    gate.launch_again()
+    gate.wait_ready()
+    assert gate.running
+    assert gate.verdict(0, frames=0, within=0.2) is None  # no frame was left for it
+    gate.close()
+    assert gate.said().count('"ready"') == 2
+
+
+def test_a_reader_that_cannot_be_started_again_is_still_there_as_ended(make_gate: MakeGate, tmp_path: Path) -> None:
+    gate = make_gate(SAYS_GREEN)
+    gate.start()
+    ended = gate.program
+    assert ended is not None
+    ended.kill()
+    for program in tmp_path.glob("reader-*"):
+        program.unlink()
+    with pytest.raises(ProgramError, match="could not start"):
+        gate.launch_again()
+    assert gate.program is ended
+
+
 # --- the scene
 
 

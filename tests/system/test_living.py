@@ -37,6 +37,7 @@ DESK = {"width": 1280, "height": 1000}
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     require_wallet()
+    expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright, open_browser(playwright) as opened:
         yield opened
 
@@ -126,7 +127,12 @@ def test_a_program_that_is_killed_is_started_again_and_that_is_said(show: Show, 
 
     killed = program()
     os.kill(killed.pid, signal.SIGKILL)
-    wait_until(lambda: program() is not killed and program().exit_code is None, f"{name} runs again")
+
+    def runs_again() -> bool:
+        now = program()
+        return now is not None and now is not killed and now.exit_code is None
+
+    wait_until(runs_again, f"{name} runs again")
     assert any(line.startswith(f"{name} ended with -9") for line in show.said)
     before = came_through(show)
     wait_until(lambda: came_through(show) > before, "people go through")
@@ -215,8 +221,9 @@ def test_staff_and_station_are_one_click_away(show: Show, stage: StagePage) -> N
     with stage.page.context.expect_page() as opened:
         stage.page.get_by_role("link", name="The station's staff page").click()
     station = opened.value
-    station.locator("input").first.fill(show.run.deployment.station_key)
-    station.get_by_role("button").last.click()
+    station.wait_for_load_state()  # a form whose script is not there yet does nothing
+    station.get_by_label("The station's key").fill(show.run.deployment.station_key)
+    station.get_by_role("button", name="Sign in").click()
     expect(station.get_by_text("gate-a").first).to_be_visible()
 
 

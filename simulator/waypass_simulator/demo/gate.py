@@ -99,6 +99,16 @@ class Gate:
         """Wait until the reader looks at frames. Raises `ProgramError` with what it said instead."""
         self._running().wait_for_line("ready", timeout=START_SECONDS)
 
+    def launch_again(self) -> None:
+        """Start the reader again after it has ended by itself. Raises `ProgramError`; the ended one is then still
+        there, so that whoever keeps it running sees what to do."""
+        ended = self.program
+        self._clear()
+        self.launch()
+        if ended is not None:
+            ended.close()
+            self._keep_words(ended)
+
     def kill(self) -> None:
         """SIGKILL."""
         self.close()
@@ -109,6 +119,9 @@ class Gate:
             self.program.close()
             self._keep_words(self.program)
             self.program = None
+        self._clear()
+
+    def _clear(self) -> None:
         for path in self._frames.glob("*.png"):
             path.unlink(missing_ok=True)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from waypass_simulator.demo.deployment import Deployment
-from waypass_simulator.demo.gate import Gate
 from waypass_simulator.errors import SimulatorError
 from waypass_simulator.processes import Program
 
@@ -58,20 +57,12 @@ class Keeper:
 
 def keepers(deployment: Deployment, note: Note) -> list[Keeper]:
     """One for each program of a deployment."""
-
-    def gate_again(gate: Gate) -> Callable[[], None]:
-        def again() -> None:
-            gate.close()
-            gate.launch()
-
-        return again
-
     return [
         Keeper(name="The broker", program=lambda: deployment.broker, start=deployment.start_broker, note=note),
         Keeper(name="The server", program=lambda: deployment.server, start=deployment.start_server, note=note),
         Keeper(name="The station's box", program=lambda: deployment.station, start=deployment.start_station, note=note),
         *(
-            Keeper(name=name, program=lambda gate=gate: gate.program, start=gate_again(gate), note=note)  # type: ignore[misc]
+            Keeper(name=name, program=lambda gate=gate: gate.program, start=gate.launch_again, note=note)  # type: ignore[misc]
             for name, gate in deployment.gates.items()
         ),
     ]
