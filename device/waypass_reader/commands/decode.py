@@ -1,9 +1,11 @@
 """`waypass-reader decode`: the reader's own decoding pipeline on still pictures and bursts.
 
 - Each IMAGE gives one line, in the order of the arguments: the texts of its codes, the stage that read them, and the
-  milliseconds that decoding took, without loading the file. No code: no texts, and no stage.
-- With `--burst` each DIR gives one line: its pictures, by name, are consecutive frames of one hand, and the first frame
-  with a text is the last one looked at. `ms` is the sum over the frames used.
+  milliseconds that decoding took, without loading the file. No code: no texts, and no stage. Where no single-frame
+  stage reads anything, the picture goes through the joining alone.
+- With `--burst` each DIR gives one line: its pictures, by name, are consecutive frames of one hand. Each is tried by
+  itself, and then joined with those before it; the frame that gives a text is the last one looked at. `ms` is the sum
+  over the frames used.
 - Texts are printed whole, also those too long for a pass, so that foreign codes can be looked at too.
 - A file that can't be read, or a folder without pictures, gets a message and no line; a frame of a burst that can't be
   read gets a message and is passed over. The others still get their lines.
@@ -25,6 +27,9 @@ from waypass_reader.libraries import missing_libraries
 
 if TYPE_CHECKING:  # loaded when the command runs, after the libraries were looked for
     from waypass_reader.frames.base import Pixels
+
+
+_FRAME_NS = 33_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,20 +124,37 @@ def _load(path: Path) -> "Pixels":
 
 
 def _decode(path: Path, frames: "Iterable[Pixels]") -> Reading:
-    """Decodes frame after frame, up to and with the first that gives a text."""
-    from waypass_reader.decoding import decode_frame
+    """Decodes frame after frame, alone and joined, up to and with the first that gives a text."""
+    from waypass_reader.decoding import Stage, decode_frame
+    from waypass_reader.seeing.joining import Joiner
 
+    joiner = Joiner()
     used, spent_ns = 0, 0
     for pixels in frames:
         started = time.perf_counter_ns()
         sightings = decode_frame(pixels, limit=None)
+        joined = None
+        if not sightings:
+            joiner.add(pixels, at_ns=used * _FRAME_NS)
+            joined = joiner.read()
         spent_ns += time.perf_counter_ns() - started
         used += 1
         if sightings:
             texts = tuple(sighting.text for sighting in sightings)
             stage = sightings[0].stage.value
             return Reading(path=path, texts=texts, stage=stage, frames_used=used, ms=spent_ns / 1e6)
-    return Reading(path=path, texts=(), stage=None, frames_used=used, ms=spent_ns / 1e6)
+        if joined is not None:
+            return Reading(path=path, texts=(joined,), stage=Stage.JOINED, frames_used=used, ms=spent_ns / 1e6)
+    started = time.perf_counter_ns()
+    joined = joiner.read(thorough=True)
+    spent_ns += time.perf_counter_ns() - started
+    return Reading(
+        path=path,
+        texts=() if joined is None else (joined,),
+        stage=None if joined is None else Stage.JOINED,
+        frames_used=used,
+        ms=spent_ns / 1e6,
+    )
 
 
 def _as_json(reading: Reading, *, burst: bool) -> str:
