@@ -21,27 +21,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from waypass_reader.decoding import (
-    TEXT_LIMIT,
-    Sighting,
-    Stage,
-    decode_frame,
-    read_doubled,
-    read_plain,
-    read_zbar,
-)
+from waypass_reader.decoding import TEXT_LIMIT, Sighting, Stage, decode_frame
 from waypass_reader.errors import MissingLibrary
 from waypass_reader.frames.base import Pixels
 from waypass_reader.frames.pictures import read_picture
 from waypass_reader.libraries import check_libraries, missing_libraries
+from waypass_reader.seeing.stages import STAGES, read_zbar
 from waypass_simulator.carriers import Carrier, code_modules
 
 PASS_TEXT = "WP1:" + "ABCDEFGH" * 25
-STAGES: dict[Stage, Callable[[Pixels], list[str]]] = {
-    Stage.PLAIN: read_plain,
-    Stage.DOUBLED: read_doubled,
-    Stage.ZBAR: read_zbar,
-}
 
 needs_zbar = pytest.mark.skipif(bool(missing_libraries()), reason="libzbar0 is not installed here")
 

@@ -1,9 +1,8 @@
 """Reed-Solomon correction of one block, of errors and of erasures, over the field of QR codes (GF(256), 0x11D).
 
 `correct` gives the block put right, or None when there is more wrong than the code can tell: erasures count once,
-errors twice, against the block's correction codewords. `spare` keeps that many of them unused: they stand against a
-block
-that is put right wrongly, which would otherwise happen by chance when everything is erased that can be.
+errors twice, against the block's correction codewords. `spare` keeps that many of them unused. They stand against a
+block that is put right wrongly, which would otherwise happen by chance when everything is erased that can be.
 
 The reader has no library for this among its dependencies, and what is needed is a page (decision record 0014).
 """
