@@ -10,6 +10,9 @@
     [broker]
     host = "127.0.0.1"
 
+    [pages]
+    port = 8480
+
     [[lane]]
     name = "north"
     display = "terminal"
@@ -173,12 +176,26 @@ class LaneTable(_Table):
             raise ValueError(str(error)) from None
 
 
+class PagesTable(_Table):
+    """The reader's own pages: each lane's screen for a browser, and overrides by staff. Without this table, none."""
+
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="The address to listen at; loopback unless it is said."
+    )
+    port: int = Field(default=8480, ge=0, le=65_535, description="Its TCP port; 0 for a free one, which the log names.")
+    station_key_file: PathBeside | None = Field(
+        default=None, description="A file whose first line is the key that overrides need; absent, none are taken."
+    )
+
+
 class ReaderTable(_Table):
     """The whole file."""
 
     reader: Name = Field(description="This reader's ID: in its topics, and its login at the broker.")
     network: Name = Field(description="The network that it serves; the trust set must be of the same.")
-    station: Name = Field(default="station", description="The station that it stands in, for logs.")
+    station: Name = Field(
+        default="station", description="The station that it stands in, for logs, its state message and its pages."
+    )
     keys: PathBeside = Field(description="The network's trust set (JWK Set).")
     state: PathBeside = Field(description="Folder for status messages and floors, kept across restarts.")
     scope: int = Field(ge=0, description="The service class that this gate guards.")
@@ -188,6 +205,7 @@ class ReaderTable(_Table):
     )
     language: Literal["en", "zh"] = Field(default="en", description="What the screen speaks.")
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
+    pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
     lanes: list[LaneTable] = Field(alias="lane", min_length=1, description="The lanes, each a [[lane]] table.")
 
     @field_validator("policy", mode="before")

@@ -3,14 +3,16 @@
 Minutes and hours begin at whole minutes and hours of the reader's clock. A period is given out when another has begun
 (also an earlier one, when the clock was set back), and only if anything was counted in it. Reasons under 5 are merged
 before they leave. Nothing else about a decision is kept.
+
+A lane that staff opened counts too, as an outcome and by the reason that they gave; the latency is that of decisions.
 """
 
 import threading
 from bisect import bisect_left
 from collections import Counter
 
-from waypass_protocol.messages import LATENCY_BOUNDS_MS, HourCounts, MinuteCounts, merge_small
-from waypass_protocol.reasons import Outcome, Reason
+from waypass_protocol.messages import LATENCY_BOUNDS_MS, OVERRIDE, HourCounts, MinuteCounts, merge_small
+from waypass_protocol.reasons import Outcome, OverrideReason, Reason
 
 MINUTE = 60
 HOUR = 3600
@@ -34,6 +36,13 @@ class Counts:
             self._outcomes[outcome.value] += 1
             self._reasons[reason.value] += 1
             self._latency[bisect_left(LATENCY_BOUNDS_MS, milliseconds)] += 1
+
+    def note_override(self, reason: OverrideReason, *, now: float) -> None:
+        """Count one opening by staff."""
+        with self._lock:
+            self._turn(now)
+            self._outcomes[OVERRIDE] += 1
+            self._reasons[f"{OVERRIDE}-{reason.value}"] += 1
 
     def take_finished(self, now: float) -> list[MinuteCounts | HourCounts]:
         """The periods that ended since this was last asked; each is given out once."""

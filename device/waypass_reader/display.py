@@ -50,6 +50,9 @@ class Display(Protocol):
     def show(self, showing: Showing) -> None:
         """A decision was made."""
 
+    def let_through(self, lane: str) -> None:
+        """Staff opened the lane: that is no decision, and looks like one that opens."""
+
     def idle(self, lane: str) -> None:
         """Nobody is before the lane."""
 
@@ -64,6 +67,9 @@ class NoDisplay:
     """A lane without a screen."""
 
     def show(self, showing: Showing) -> None:
+        """Nothing."""
+
+    def let_through(self, lane: str) -> None:
         """Nothing."""
 
     def idle(self, lane: str) -> None:
@@ -87,6 +93,10 @@ class RecordingDisplay:
         """Remember it."""
         self.shown.append(showing)
         self.told.append(showing.reason.value)
+
+    def let_through(self, lane: str) -> None:
+        """Remember it."""
+        self.told.append(f"let-through {lane}")
 
     def idle(self, lane: str) -> None:
         """Remember it."""
@@ -154,6 +164,9 @@ class LinesDisplay:
         }
         self._writer.write(json.dumps(line))
 
+    def let_through(self, lane: str) -> None:
+        """Not a decision, so no line; the log says it."""
+
     def idle(self, lane: str) -> None:
         """Not a decision, so no line."""
 
@@ -181,6 +194,12 @@ class TerminalDisplay:
         staff = "" if advice is None else advice.spoken(self._language)
         self._draw(showing.lane, f"{sign.symbol}  {words}", _STYLES[showing.aspect], staff)
 
+    def let_through(self, lane: str) -> None:
+        """The panel of whoever may go through."""
+        sign = SIGNS[Shown.GREEN]
+        words = sign.words.spoken(self._language)
+        self._draw(lane, f"{sign.symbol}  {words}", _STYLES[Shown.GREEN], "")
+
     def idle(self, lane: str) -> None:
         """Who comes next is asked for a code."""
         self._draw(lane, IDLE.spoken(self._language), "default", "")
@@ -205,3 +224,35 @@ class TerminalDisplay:
         with console.capture() as capture:
             console.print(Group(panel, line))
         self._writer.write(capture.get().rstrip("\n"))
+
+
+class SeveralDisplays:
+    """Several screens of one lane, each told the same in turn."""
+
+    def __init__(self, *displays: Display) -> None:
+        self._displays = displays
+
+    def show(self, showing: Showing) -> None:
+        """On each."""
+        for display in self._displays:
+            display.show(showing)
+
+    def let_through(self, lane: str) -> None:
+        """On each."""
+        for display in self._displays:
+            display.let_through(lane)
+
+    def idle(self, lane: str) -> None:
+        """On each."""
+        for display in self._displays:
+            display.idle(lane)
+
+    def out_of_order(self, lane: str) -> None:
+        """On each."""
+        for display in self._displays:
+            display.out_of_order(lane)
+
+    def close(self) -> None:
+        """On each."""
+        for display in self._displays:
+            display.close()

@@ -10,30 +10,31 @@
    A single frame that can't be read is passed over. A turnstile that fails makes it out of order too, and so does
    any error that nobody foresaw: one lane's trouble is its own, and the other lanes go on.
 6. A source of files ends; then so does the lane.
-
-A decision takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
+7. Staff may open it at any time, from another thread: `Passage` has the rules. For rule 2 that is an opening like any.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from waypass_protocol.messages import LaneState, LiveMessage
-from waypass_protocol.reasons import Decision, Outcome
+from waypass_protocol.messages import LaneState
+from waypass_protocol.reasons import Outcome, OverrideReason
 from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk, Footing, is_waypass
 from waypass_reader.decoding import decode_frame
-from waypass_reader.display import Display, Showing
+from waypass_reader.display import Display
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, FrameSource
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
-from waypass_reader.turnstile import Turnstile, TurnstileError
+from waypass_reader.passage import Passage
+from waypass_reader.turnstile import Turnstile
 
 FRAME_SECONDS = 0.1
 AWAY_NS = 2 * 10**9
 RETRY_SECONDS = 1.0
+WORKS = "ok"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,34 +65,60 @@ class Lane:
 
     def __init__(self, name: str, parts: LaneParts, *, open_seconds: float) -> None:
         self.name = name
-        self.state = LaneState.IDLE
+        self.camera = WORKS
         self._parts = parts
-        self._open_ns = int(open_seconds * 1e9)
+        self._passage = Passage(
+            name,
+            turnstile=parts.turnstile,
+            display=parts.display,
+            counts=parts.counts,
+            outlet=parts.outlet,
+            clock=parts.clock,
+            log=parts.log,
+            open_seconds=open_seconds,
+        )
         self._stopping = threading.Event()
         self._answered: dict[str, _Answered] = {}
         self._seen_ns = 0
         self._unreadable = ReportLimiter()
 
+    # What others ask of a lane takes no lock: the link asks while it holds its own.
+
+    @property
+    def state(self) -> LaneState:
+        """What the lane is doing."""
+        return self._passage.state
+
+    @property
+    def in_order(self) -> bool:
+        """Whether it works; also while staff let somebody through a lane that does not."""
+        return self._passage.in_order
+
+    def override(self, reason: OverrideReason) -> None:
+        """Open for one person, because staff say so. Called from any thread. Raises `NotOpened`."""
+        self._passage.override(reason)
+
     def stop(self) -> None:
         """End `run` soon. Called from any thread."""
         self._stopping.set()
+        self._passage.wake()
 
     def run(self) -> None:
         """Work until `stop`, or until the source has ended."""
         try:
-            self._parts.display.idle(self.name)
+            self._passage.begin()
             while not self._stopping.is_set():
                 try:
                     with self._parts.open_source() as source:
                         self._watch(source)
                     break
                 except SourceError as error:
+                    self.camera = str(error)
                     self._fail(str(error))
                 except Exception as error:  # noqa: BLE001 - rule 5: a lane's trouble is its own
                     self._fail(f"unforeseen {type(error).__name__}")
         finally:
-            self._parts.turnstile.close()
-            self._parts.display.close()
+            self._passage.close()
 
     def _watch(self, source: FrameSource) -> None:
         """Look at frames until the source has ended. Raises `SourceLost`."""
@@ -104,15 +131,18 @@ class Lane:
                 if self._unreadable.note("unreadable", now_ns=self._parts.clock.monotonic_ns()):
                     self._parts.log.warning("a frame can't be read", lane=self.name, cause=str(error))
                 continue
-            if frame is not None and self._is_in_order():
-                self._look(frame)
+            if frame is not None:
+                self.camera = WORKS
+                self._look_if_in_order(frame)
+            self._let_pass()
             self._rest_if_nobody_is_there()
 
-    def _is_in_order(self) -> bool:
-        """Whether the lane can work; a frame came, so one that was out of order tries to be idle."""
-        if self.state is LaneState.OUT_OF_ORDER:
-            self._become_idle()
-        return self.state is not LaneState.OUT_OF_ORDER
+    def _look_if_in_order(self, frame: Frame) -> None:
+        """A frame came, so a lane that was out of order tries to be idle."""
+        if not self._passage.mend():
+            self._stopping.wait(RETRY_SECONDS)
+        elif self.state is not LaneState.OPEN:
+            self._look(frame)
 
     def _look(self, frame: Frame) -> None:
         """Rules 1 and 3."""
@@ -131,13 +161,13 @@ class Lane:
         # Whoever stands behind the one that opened has no answer yet.
         for text in [judgement.text] if opened else waiting:
             self._answered[text] = _Answered(seen_ns=decided_ns, footing=footing, opened=opened)
-        self._act(
+        self._passage.decide(
             judgement.decision,
             frame_to_decision_ms=(decided_ns - frame.at_ns) / 1e6,
             decode_ms=(decoded_ns - started_ns) / 1e6,
         )
-        if self.state is LaneState.OPEN:
-            self._stay_open()
+        if not self.in_order:
+            self._stopping.wait(RETRY_SECONDS)
 
     def _see(self, texts: Sequence[str], footing: Footing, now_ns: int) -> list[str]:
         """Note what is in view, forget what has been away; the texts that wait for an answer."""
@@ -159,72 +189,21 @@ class Lane:
         known = self._answered.get(text)
         return known is not None and (known.opened or known.footing.same_as(footing))
 
-    def _act(self, decision: Decision, *, frame_to_decision_ms: float, decode_ms: float) -> None:
-        """Rule 2, in the order that the module's docstring gives."""
-        now = self._parts.clock.now()
-        opened = decision.outcome is Outcome.OPEN
-        try:
-            if opened:
-                self._parts.turnstile.open()
-            else:
-                self._parts.turnstile.wait()
-        except TurnstileError as error:
-            self._fail(str(error))
-            return
-        self._parts.display.show(
-            Showing(
-                lane=self.name,
-                outcome=decision.outcome,
-                reason=decision.reason,
-                aspect=decision.aspect,
-                frame_to_decision_ms=frame_to_decision_ms,
-                decode_ms=decode_ms,
-                at=now,
-            )
-        )
-        self._parts.counts.note(decision.outcome, decision.reason, milliseconds=frame_to_decision_ms, now=now)
-        self._say(LaneState.OPEN if opened else LaneState.WAIT, decision)
-
-    def _stay_open(self) -> None:
+    def _let_pass(self) -> None:
         """No frame is looked at while somebody walks through; what stood in view then still stands there after."""
-        self._stopping.wait(self._open_ns / 1e9)
-        now_ns = self._parts.clock.monotonic_ns()
-        for answered in self._answered.values():
-            answered.seen_ns = now_ns
-        self._become_idle()
+        if self._passage.wait_closed(self._stopping):
+            now_ns = self._parts.clock.monotonic_ns()
+            for answered in self._answered.values():
+                answered.seen_ns = now_ns
 
     def _rest_if_nobody_is_there(self) -> None:
         """Rule 4."""
         now_ns = self._parts.clock.monotonic_ns()
         self._forget_who_left(now_ns)
         if self.state is LaneState.WAIT and now_ns - self._seen_ns >= AWAY_NS:
-            self._become_idle()
-
-    def _become_idle(self) -> None:
-        try:
-            self._parts.turnstile.idle()
-        except TurnstileError as error:
-            self._fail(str(error))
-            return
-        self._parts.display.idle(self.name)
-        self._say(LaneState.IDLE, None)
+            self._passage.rest()
 
     def _fail(self, why: str) -> None:
         """Rule 5: out of order, and a pause before the next try."""
-        if self.state is not LaneState.OUT_OF_ORDER:
-            self._parts.log.warning("the lane is out of order", lane=self.name, cause=why)
-            self._parts.display.out_of_order(self.name)
-            self._say(LaneState.OUT_OF_ORDER, None)
+        self._passage.fail(why)
         self._stopping.wait(RETRY_SECONDS)
-
-    def _say(self, state: LaneState, decision: Decision | None) -> None:
-        self.state = state
-        self._parts.outlet.say_live(
-            LiveMessage(
-                lane=self.name,
-                state=state,
-                outcome=None if decision is None else decision.outcome,
-                reason=None if decision is None else decision.reason,
-                aspect=None if decision is None else decision.aspect,
-            )
-        )

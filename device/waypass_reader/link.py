@@ -4,8 +4,8 @@
    subscribes: the head first, then all deltas, and a list's snapshot only while it is needed (`snapshots`).
 2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it.
 3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
-   100 ms, and every 30 s; never because somebody came, since it may leave the station. `live` says that, and goes
-   nowhere without a connection. Counts wait for one, for a day.
+   100 ms, and every 30 s; never because somebody came or was let through by staff, since it may leave the station.
+   `live` says that, and goes nowhere without a connection. Counts wait for one, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
 """
@@ -139,7 +139,8 @@ class StatusLink:
     def say_live(self, message: LiveMessage) -> None:
         """Publish a lane's state if anybody is there; the reader's own too when a lane fails or works again."""
         broken = message.state is LaneState.OUT_OF_ORDER
-        if broken is not (message.lane in self._broken_lanes):
+        by_staff = message.state is LaneState.OPEN and message.outcome is None  # which says nothing of the lane
+        if not by_staff and broken is not (message.lane in self._broken_lanes):
             with self._lock:
                 self._broken_lanes ^= {message.lane}
                 self._state_changed = True

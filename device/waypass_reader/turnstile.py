@@ -49,7 +49,7 @@ class Turnstile(Protocol):
     """What a lane does to its barrier; none of it waits. Raises `TurnstileError`."""
 
     def open(self) -> None:
-        """Let one person through, and light *go*."""
+        """Let one person through, and light *go*; also while it is open already."""
 
     def wait(self) -> None:
         """Light *please wait*."""
@@ -67,6 +67,7 @@ class GpioTurnstile:
     def __init__(self, wiring: Wiring, *, factory: Any) -> None:
         """`factory` is a gpiozero pin factory. Raises `TurnstileError` when a pin can't be had."""
         self._pulse_seconds = wiring.pulse_seconds
+        self._lock = threading.Lock()  # between the pulse's end and whoever opens
         self._pulse: threading.Timer | None = None
         devices: list[Any] = []
         try:
@@ -79,11 +80,17 @@ class GpioTurnstile:
         self._relay, self._lamp_go, self._lamp_wait = devices
 
     def open(self) -> None:
-        """Pull the relay now, so that a failure is the caller's; a timer lets it go."""
-        self._drive(self._relay.on)
-        self._pulse = threading.Timer(self._pulse_seconds, self._let_go)
-        self._pulse.daemon = True
-        self._pulse.start()
+        """Pull the relay now, so that a failure is the caller's; a timer lets it go.
+
+        A relay that is still pulled stays so for a whole pulse from now: the barrier takes both for one.
+        """
+        with self._lock:
+            self._drive(self._relay.on)
+            if self._pulse is not None:
+                self._pulse.cancel()
+            self._pulse = pulse = threading.Timer(self._pulse_seconds, lambda: self._let_go(pulse))
+            pulse.daemon = True
+            pulse.start()
         self._drive(self._lamp_wait.off)
         self._drive(self._lamp_go.on)
 
@@ -101,20 +108,25 @@ class GpioTurnstile:
 
     def close(self) -> None:
         """Everything off, pins given back."""
-        if self._pulse is not None:
-            self._pulse.cancel()
-        for device in (self._relay, self._lamp_go, self._lamp_wait):
-            device.close()
+        with self._lock:
+            if self._pulse is not None:
+                self._pulse.cancel()
+            self._pulse = None
+            for device in (self._relay, self._lamp_go, self._lamp_wait):
+                device.close()
 
-    def _let_go(self) -> None:
-        """The end of a pulse. A failure here is found by the next `_check_relay`, which tells it."""
-        with contextlib.suppress(gpiozero.GPIOZeroError, OSError):
-            self._relay.off()
+    def _let_go(self, pulse: threading.Timer) -> None:
+        """The end of a pulse, unless another has begun. A failure here is found by the next `_check_relay`."""
+        with self._lock:
+            if pulse is self._pulse:
+                with contextlib.suppress(gpiozero.GPIOZeroError, OSError):
+                    self._relay.off()
 
     def _check_relay(self) -> None:
         """A relay that could not be let go would hold the barrier open: try again, and tell."""
-        if self._pulse is not None and not self._pulse.is_alive():
-            self._drive(self._relay.off)
+        with self._lock:
+            if self._pulse is not None and not self._pulse.is_alive():
+                self._drive(self._relay.off)
 
     @staticmethod
     def _drive(action: Callable[[], object]) -> None:

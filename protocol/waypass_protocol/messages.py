@@ -1,4 +1,4 @@
-"""What a reader says of itself: presence, state, live and counts (wire format §5), as JSON objects.
+"""What a reader says of itself: presence, state, live and counts (wire format §8), as JSON objects.
 
 No pass, index, key or person has a member here. Each message is read strictly: exactly the members of its record,
 each of its type, at most `MAX_MESSAGE` bytes, otherwise `Malformed`.
@@ -20,6 +20,8 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 MAX_MESSAGE = 64 * 1024
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 SMALLEST_COUNT = 5
+# How openings by staff are counted: an outcome beside those of decisions, and reasons with this before their code.
+OVERRIDE = "override"
 # Upper bounds in milliseconds, frame to decision; the last bucket is open.
 LATENCY_BOUNDS_MS = (5, 10, 15, 25, 50, 100, 200, 500)
 
@@ -61,12 +63,13 @@ class HeldRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StateMessage:
-    """A reader's state. `lanes` maps lane names to their state; `health` maps names of parts to "ok" or what is wrong;
-    `reports` counts refused messages by reason since start."""
+    """A reader's state. `station` is where it stands, as configured; `lanes` maps lane names to their state; `health`
+    maps names of parts to "ok" or what is wrong; `reports` counts refused messages by reason since start."""
 
     at: float
     software: str
     clock_trusted: bool
+    station: str = ""
     lists: tuple[HeldRow, ...] = ()
     lanes: Mapping[str, LaneState] = field(default_factory=dict)
     health: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +78,7 @@ class StateMessage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveMessage:
-    """A lane's present state for the station's own staff page; never stored."""
+    """A lane's present state for the station's own staff page; never stored. Open without an outcome: by staff."""
 
     lane: str
     state: LaneState
@@ -152,6 +155,7 @@ def _state(document: dict[str, Any], what: str) -> StateMessage:
         at=_number(document, "at", what),
         software=_text(document, "software", what),
         clock_trusted=_flag(document, "clock_trusted", what),
+        station=_text(document, "station", what),
         lists=tuple(_held_row(row, what) for row in rows),
         lanes=states,
         health=_mapping(document, "health", str, what),

@@ -1,4 +1,4 @@
-"""The closed sets that a decision is made of (wire format §6)."""
+"""The closed sets that a decision is made of, and the one of what staff do instead (wire format §8, §9)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +47,16 @@ class Reason(StrEnum):
     SEEN_ALREADY = "seen-already"
     IDENTITY_CHECK = "identity-check"
     GREEN = "green"
+
+
+class OverrideReason(StrEnum):
+    """Why staff opened a lane by hand. Not a decision about a pass: nobody's code stands behind it."""
+
+    IDENTITY_CHECKED = "identity-checked"
+    GATE_FAULT = "gate-fault"
+    NEEDS_HELP = "needs-help"
+    CHECKED_BY_HAND = "checked-by-hand"
+    CROWDING = "crowding"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,6 +71,19 @@ def test_everything_can_be_set(folder: Path) -> None:
     assert table.lanes[1].turnstile.numbers == (5, 6, 7)
 
 
+def test_pages_stay_on_this_machine_unless_it_is_said(folder: Path) -> None:
+    table, _ = load_config(write(folder, TOP + LANE))
+    assert table.pages is None
+    table, _ = load_config(write(folder, TOP + "[pages]\n" + LANE))
+    assert table.pages is not None
+    assert (table.pages.host, table.pages.port, table.pages.station_key_file) == ("127.0.0.1", 8480, None)
+    own = '[pages]\nhost = "0.0.0.0"\nport = 0\nstation_key_file = "station-key"\n'
+    table, _ = load_config(write(folder, TOP + own + LANE))
+    assert table.pages is not None
+    assert (table.pages.host, table.pages.port) == ("0.0.0.0", 0)
+    assert table.pages.station_key_file == folder / "station-key"
+
+
 def test_the_policy_may_be_a_file(folder: Path) -> None:
     (folder / "policy.json").write_text('{"reentry": 5}', encoding="utf-8")
     table, _ = load_config(write(folder, TOP + 'policy = "policy.json"\n' + LANE))
@@ -123,6 +136,13 @@ def test_the_policy_may_be_a_file(folder: Path) -> None:
         ("another network", '"metro"', '"tram"', "network: expected 'metro', which the keys are for, got 'tram'"),
         ("no keys", '"trust.json"', '"none.json"', "none.json: can't be read (No such file or directory)"),
         ("no TOML", "scope = 1", "scope == 1", "not TOML"),
+        (
+            "an unknown pages key",
+            LANE,
+            "[pages]\nkey = 1" + LANE,
+            "pages: unknown key 'key'; expected keys among host, port",
+        ),
+        ("a port of pages out of range", LANE, "[pages]\nport = 70000" + LANE, "pages.port: Input should be less"),
         ("a port out of range", LANE, '[broker]\nhost = "x"\nport = 70000' + LANE, "broker.port: Input should be less"),
         (
             "a lonely password",
@@ -161,6 +181,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_every_key_is_explained() -> None:
     from waypass_reader import config
 
-    for table in (config.ReaderTable, config.BrokerTable, config.LaneTable, config.TurnstileTable):
+    tables = (config.ReaderTable, config.BrokerTable, config.PagesTable, config.LaneTable, config.TurnstileTable)
+    for table in tables:
         for name, field in table.model_fields.items():
             assert field.description, f"{table.__name__}.{name}"

@@ -3,7 +3,7 @@
 import pytest
 
 from waypass_protocol.messages import LATENCY_BOUNDS_MS, HourCounts, MinuteCounts
-from waypass_protocol.reasons import Outcome, Reason
+from waypass_protocol.reasons import Outcome, OverrideReason, Reason
 from waypass_reader.counts import Counts
 
 MINUTE = 1_800_000_000 // 60 * 60
@@ -51,3 +51,22 @@ def test_a_clock_that_is_set_back_ends_the_minute() -> None:
     note(counts, Reason.GREEN, Outcome.OPEN, now=MINUTE - 600)
     starts = [each.start for each in counts.take_all() if isinstance(each, MinuteCounts)]
     assert starts == [MINUTE, MINUTE - 600]
+
+
+@pytest.mark.parametrize("reason", list(OverrideReason))
+def test_an_opening_by_staff_counts_as_an_outcome_and_by_its_reason(reason: OverrideReason) -> None:
+    counts = Counts()
+    for _ in range(5):
+        counts.note_override(reason, now=HOUR)
+    minute, hour = counts.take_all()
+    assert minute == MinuteCounts(start=HOUR, outcomes={"override": 5})
+    assert getattr(hour, "reasons", None) == {f"override-{reason.value}": 5}
+    assert sum(getattr(hour, "latency", [1])) == 0
+
+
+def test_few_openings_by_staff_are_merged_with_other_small_numbers() -> None:
+    counts = Counts()
+    counts.note_override(OverrideReason.CROWDING, now=HOUR)
+    note(counts, Reason.RED, Outcome.REFUSE, now=HOUR)
+    (hour,) = [each for each in counts.take_all() if isinstance(each, HourCounts)]
+    assert (hour.reasons, hour.fewer) == ({}, 2)

@@ -60,11 +60,22 @@ def test_a_line_has_the_fields_that_others_read() -> None:
 def test_lines_are_decisions_only() -> None:
     def use(writer: Writer) -> None:
         display = LinesDisplay(writer)
+        display.let_through("north")
         display.idle("north")
         display.out_of_order("north")
         display.close()
 
     assert written(use) == ""
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_lane_that_staff_opened_looks_like_one_that_a_pass_opened(language: Language) -> None:
+    def screen(use: Callable[[TerminalDisplay], object]) -> str:
+        return written(lambda writer: use(TerminalDisplay(writer, language=language)))
+
+    assert screen(lambda display: display.let_through("north")) == screen(
+        lambda display: display.show(showing(Reason.GREEN))
+    )
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -115,8 +126,8 @@ def test_an_idle_gate_invites_and_a_broken_one_says_so() -> None:
         display.close()
 
     text = written(use)
-    assert IDLE.en in text
-    assert OUT_OF_ORDER.en in text
+    assert IDLE.spoken(Language.ENGLISH) in text
+    assert OUT_OF_ORDER.spoken(Language.ENGLISH) in text
     assert "south" in text
 
 
@@ -137,8 +148,9 @@ def test_a_pipe_that_nobody_reads_stops_nobody() -> None:
 def test_the_doubles_are_displays(make: Callable[[], Display]) -> None:
     display = make()
     display.show(showing(Reason.GREEN))
+    display.let_through("north")
     display.idle("north")
     display.out_of_order("north")
     display.close()
     if isinstance(display, RecordingDisplay):
-        assert display.told == ["green", "idle north", "out-of-order north", "close"]
+        assert display.told == ["green", "let-through north", "idle north", "out-of-order north", "close"]

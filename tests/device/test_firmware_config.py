@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from tests.support.issuing import make_issuer, write_trust
 
 from waypass_protocol.policy import Policy
-from waypass_reader.config import BrokerTable, LaneTable, ReaderTable, TurnstileTable, load_config
+from waypass_reader.config import BrokerTable, LaneTable, PagesTable, ReaderTable, TurnstileTable, load_config
 
 SHIPPED = Path(__file__).resolve().parents[2] / "firmware-config" / "reader.toml"
 
@@ -22,9 +22,10 @@ def test_the_shipped_configuration_is_read_and_has_the_default_policy(tmp_path: 
     assert trust.network == table.network == "metro"
     assert table.policy == Policy()
     assert table.lanes[0].turnstile.pins == "gpio"
+    assert table.pages == PagesTable()
 
 
-@pytest.mark.parametrize("table", [ReaderTable, BrokerTable, LaneTable, TurnstileTable])
+@pytest.mark.parametrize("table", [ReaderTable, BrokerTable, PagesTable, LaneTable, TurnstileTable])
 def test_every_key_stands_in_it(table: type[BaseModel]) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     names = {field.alias or name for name, field in table.model_fields.items()}

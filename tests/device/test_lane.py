@@ -9,13 +9,14 @@ from typing import Self
 import pytest
 from tests.support.issuing import NOW, SCOPE, IssuedList, Issuer, make_issuer
 from tests.support.pictures import picture_of
+from tests.support.publishing import wait_for
 
 from waypass_protocol.admission import Gate
 from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
-from waypass_protocol.messages import LaneState, LiveMessage
+from waypass_protocol.messages import LaneState, LiveMessage, MinuteCounts
 from waypass_protocol.passes import Aspect
 from waypass_protocol.policy import Policy
-from waypass_protocol.reasons import Decision, Outcome, Reason
+from waypass_protocol.reasons import Decision, Outcome, OverrideReason, Reason
 from waypass_protocol.reentry import ReentryMemory
 from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
@@ -128,7 +129,7 @@ class Station:
         self.store.receive(Kind.DELTA, delta, now=int(self.clock.now()))
         self.renew()
 
-    def lane(self, open_source: Callable[[], FrameSource], name: str = "north") -> Lane:
+    def lane(self, open_source: Callable[[], FrameSource], name: str = "north", *, open_seconds: float = 0.0) -> Lane:
         parts = LaneParts(
             open_source=open_source,
             turnstile=self.turnstile,
@@ -139,7 +140,7 @@ class Station:
             clock=self.clock,
             log=self.log,
         )
-        return Lane(name, parts, open_seconds=0.0)
+        return Lane(name, parts, open_seconds=open_seconds)
 
     def play(self, *steps: Step) -> list[Reason]:
         """Run a lane over a script; the reasons that its display showed."""
@@ -391,3 +392,88 @@ def test_durations_are_those_of_the_frame(station: Station) -> None:
     station.play((station.issuer.paper(),))
     (showing,) = station.display.shown
     assert (showing.frame_to_decision_ms, showing.decode_ms, showing.at) == (0.0, 0.0, NOW)
+
+
+def test_staff_open_a_lane_whose_camera_driver_hangs(station: Station) -> None:
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hanging() -> FrameSource:
+        hangs.set()
+        assert goes_on.wait(30)
+        raise SourceError("camera: no such device")
+
+    lane = station.lane(hanging)
+    thread = threading.Thread(target=lane.run)
+    thread.start()
+    try:
+        assert hangs.wait(10)
+        lane.override(OverrideReason.GATE_FAULT)
+        wait_for(lambda: lane.state is LaneState.IDLE, "the lane is closed again")
+        assert station.turnstile.told == ["open", "idle"]
+        assert station.display.told == ["idle north", "let-through north", "idle north"]
+    finally:
+        lane.stop()
+        goes_on.set()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_staff_open_a_lane_that_waits_between_two_tries_of_its_camera(station: Station) -> None:
+    def no_camera() -> FrameSource:
+        raise SourceError("camera /dev/video9: there is no such device")
+
+    lane = station.lane(no_camera)
+    thread = threading.Thread(target=lane.run)
+    thread.start()
+    try:
+        wait_for(lambda: lane.state is LaneState.OUT_OF_ORDER, "out of order")
+        lane.override(OverrideReason.GATE_FAULT)
+        wait_for(lambda: lane.state is LaneState.OUT_OF_ORDER, "out of order again")
+        assert station.turnstile.told == ["open", "idle"]
+        assert (lane.in_order, lane.camera) == (False, "camera /dev/video9: there is no such device")
+    finally:
+        lane.stop()
+        thread.join(20)
+
+
+def test_whoever_waits_is_let_through_by_staff_and_not_asked_again(station: Station) -> None:
+    yellow = station.issuer.paper(aspects={SCOPE: Aspect.YELLOW})
+    lanes: list[Lane] = []
+    steps: list[Step] = [(yellow,), lambda: lanes[0].override(OverrideReason.CHECKED_BY_HAND), (yellow,)]
+    source = ScriptedSource(station.clock, steps)
+    lanes.append(station.lane(lambda: source))
+    lanes[0].run()
+    assert station.display.told == ["idle north", "yellow", "let-through north", "idle north", "close"]
+    (minute,) = [each for each in station.counts.take_all() if isinstance(each, MinuteCounts)]
+    assert minute.outcomes == {"assist": 1, "override": 1}
+
+
+def test_no_frame_is_looked_at_while_staff_let_somebody_through(station: Station) -> None:
+    seen: list[LaneState] = []
+    lanes: list[Lane] = []
+
+    def opened() -> None:
+        lanes[0].override(OverrideReason.NEEDS_HELP)
+        seen.append(lanes[0].state)
+
+    def look() -> None:
+        seen.append(lanes[0].state)
+
+    source = ScriptedSource(station.clock, [opened, look, (station.issuer.paper(),)])
+    lanes.append(station.lane(lambda: source, open_seconds=0.2))
+    lanes[0].run()
+    assert seen == [LaneState.OPEN, LaneState.IDLE]
+    assert station.display.told == ["idle north", "let-through north", "idle north", "green", "idle north", "close"]
+
+
+def test_a_camera_says_what_is_wrong_until_a_frame_comes(station: Station) -> None:
+    lanes: list[Lane] = []
+    said: list[str] = []
+
+    def ask() -> None:
+        said.append(lanes[0].camera)
+
+    scripts: Iterator[list[Step]] = iter([[(), ask, SourceLost("camera: the cable is out")], [ask, (), ask]])
+    lanes.append(station.lane(lambda: ScriptedSource(station.clock, next(scripts))))
+    lanes[0].run()
+    assert said == ["ok", "camera: the cable is out", "ok"]

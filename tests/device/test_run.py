@@ -4,16 +4,19 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.support.brokers import BROKERS, BrokerKind, LocalBroker
 from tests.support.issuing import HOUR, SCOPE, URI, Issuer, make_issuer, write_status, write_trust
 from tests.support.pictures import write_picture
 from tests.support.publishing import Publisher, wait_for
 
+from waypass_protocol.messages import LaneState, LiveMessage, StateMessage
 from waypass_protocol.passes import Aspect
 from waypass_simulator.processes import Program, Stream, free_port
 
@@ -56,12 +59,13 @@ class Gate:
     def config(self) -> Path:
         return self.folder / "reader.toml"
 
-    def configure(self, *, port: int | None = None, source: str | None = None, more: str = "") -> None:
+    def configure(self, *, port: int | None = None, source: str | None = None, pages: str = "", more: str = "") -> None:
         source = source or '{ kind = "folder", path = "frames", follow = true, consume = true }'
         broker = "" if port is None else f'[broker]\nhost = "127.0.0.1"\nport = {port}\n'
         self.config.write_text(
             'reader = "gate-1"\nnetwork = "metro"\nkeys = "trust.json"\nstate = "state"\n'
-            f'scope = {SCOPE}\nclock = "assume-synchronised"\npolicy = {{ identity_check_paper = false }}\n{broker}'
+            f'scope = {SCOPE}\nclock = "assume-synchronised"\npolicy = {{ identity_check_paper = false }}\n'
+            f'station = "west"\n{broker}{pages}'
             f'[[lane]]\nname = "north"\ndisplay = "lines"\nsource = {source}\n'
             f'turnstile = {{ pins = "mock", open_seconds = 0.05, pulse_seconds = 0.01 }}\n{more}',
             encoding="utf-8",
@@ -138,6 +142,76 @@ def test_pictures_become_decisions_and_a_withdrawal_reaches_the_gate(gate: Gate,
             wait_for(lambda: len(server.heard("gate-1", "counts")) == 2, "the counts under way are sent at the end")
             for words in (reader.text(Stream.STDERR), reader.text(Stream.STDOUT)):
                 assert "WP1:" not in words
+
+
+KEY = "a-key-of-this-station"
+PAGES = '[pages]\nport = 0\nstation_key_file = "station-key"\n'
+
+
+class Pages:
+    """A reader's own pages, at the address that its log names."""
+
+    def __init__(self, reader: Program) -> None:
+        line = json.loads(reader.wait_for_line(r'"event": "pages"', timeout=30).string)
+        self.address = str(line["address"])
+
+    def override(self, lane: str, body: object, *, key: str = KEY) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.post(f"{self.address}/lanes/{lane}/override", json=body, headers=headers, timeout=20).status_code
+
+    @contextmanager
+    def watching(self, lane: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """What a lane's screen shows, from now on."""
+        with httpx.stream("GET", f"{self.address}/display/{lane}/events", timeout=20) as stream:
+            lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+            yield (json.loads(line.removeprefix("data: ")) for line in lines)
+
+
+def test_a_lane_is_on_its_page_and_on_its_other_display_at_once(gate: Gate) -> None:
+    (gate.folder / "station-key").write_text(f"{KEY}\n", encoding="utf-8")
+    gate.configure(pages=PAGES)
+    with gate.run() as reader:
+        pages = Pages(reader)
+        reader.wait_for_line(READY, timeout=30)
+        with pages.watching("north") as screen:
+            first = next(screen)
+            while first["state"] != "idle":
+                first = next(screen)
+            gate.show("1", "https://example.org")
+            assert next(screen) == {"state": "wait", "aspect": "grey"}
+            wait_for_reasons(reader, ["not-waypass"])
+            assert pages.override("north", {"reason": "checked-by-hand"}) == 204
+            assert next(screen) == {"state": "open", "aspect": "green"}
+            assert next(screen) == {"state": "idle", "aspect": None}
+        assert reasons(reader) == ["not-waypass"]  # what staff do is no decision, and no line
+        assert reader.terminate() == 0
+        assert KEY not in reader.text(Stream.STDERR)
+
+
+def test_an_override_is_live_and_counted_and_the_state_says_nothing_of_it(gate: Gate, broker: LocalBroker) -> None:
+    (gate.folder / "station-key").write_text(f"{KEY}\n", encoding="utf-8")
+    camera = '{ kind = "camera", device = "/dev/no-camera" }'
+    gate.configure(port=broker.port, pages=PAGES, source=camera)
+    with Publisher(gate.issuer, broker.host, broker.port) as server, gate.run() as reader:
+        pages = Pages(reader)
+        wait_for(lambda: broken_in(server.state("gate-1")), "the state names the camera that is not there")
+        state = server.state("gate-1")
+        assert state is not None
+        assert state.station == "west"
+        assert "/dev/no-camera" in state.health["camera north"]
+        assert pages.override("north", {"reason": "gate-fault"}) == 204
+        by_staff = LiveMessage(lane="north", state=LaneState.OPEN, outcome=None, reason=None, aspect=None)
+        wait_for(lambda: by_staff in server.heard("gate-1", "live"), "live")
+        assert reader.terminate() == 0
+        wait_for(lambda: len(server.heard("gate-1", "counts")) == 2, "the counts under way are sent at the end")
+        outcomes = [getattr(message, "outcomes", None) for message in server.heard("gate-1", "counts")]
+        assert {"override": 1} in outcomes
+        states = [message for message in server.heard("gate-1", "state") if isinstance(message, StateMessage)]
+        assert all(message.lanes["north"] is not LaneState.OPEN for message in states)
+
+
+def broken_in(state: StateMessage | None) -> bool:
+    return state is not None and state.lanes.get("north") is LaneState.OUT_OF_ORDER
 
 
 def test_a_restart_without_network_still_decides(gate: Gate, broker: LocalBroker) -> None:
@@ -231,12 +305,26 @@ def test_damaged_state_files_are_reported_and_the_gate_runs(gate: Gate) -> None:
         ("an unknown key", "scope = 1", "scop = 1", "unknown key 'scop'; expected keys among broker, clock, keys"),
         ("no pins here", '"mock"', '"gpio"', 'pins = "gpio" needs lgpio'),
         ("keys of another network", '"metro"', '"tram"', "expected 'metro', which the keys are for"),
+        ("no key for staff", "[[lane]]", f"{PAGES}[[lane]]", "station-key: can't be read (No such file or directory)"),
+        (
+            "a key that could be guessed",
+            "[[lane]]",
+            '[pages]\nport = 0\nstation_key_file = "short-key"\n[[lane]]',
+            "expected a first line of 16 to 256 letters",
+        ),
+        (
+            "an address of pages that is none here",
+            "[[lane]]",
+            '[pages]\nhost = "203.0.113.1"\n[[lane]]',
+            "pages: 203.0.113.1:8480 can't be listened at",
+        ),
         ("a state folder that is a file", '"state"', '"trust.json"', "can't be made (Not a directory)"),
     ],
 )
 def test_a_fault_of_the_set_up_ends_with_one_line_and_exit_code_2(
     gate: Gate, name: str, old: str, new: str, message: str
 ) -> None:
+    (gate.folder / "short-key").write_text("1234\n", encoding="utf-8")
     gate.configure()
     gate.config.write_text(gate.config.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with gate.run() as reader:

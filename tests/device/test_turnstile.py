@@ -45,7 +45,6 @@ def test_open_gives_the_relay_one_pulse_and_lights_go() -> None:
     factory = MockFactory()
     turnstile = GpioTurnstile(WIRING, factory=factory)
     turnstile.open()
-    turnstile.open()
     wait_for(lambda: pulses(factory) == [False, True, False])
     assert pulses(factory) == [False, True, False]
     assert states(factory) == (0, 1, 0)
@@ -59,6 +58,23 @@ def test_wait_lights_the_other_lamp_and_moves_nothing() -> None:
     assert pulses(factory) == [False]
     turnstile.idle()
     assert states(factory) == (0, 0, 0)
+
+
+def test_an_opening_while_the_relay_is_pulled_lengthens_the_pulse() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=1.5), factory=factory)
+    for _ in range(5):
+        turnstile.open()
+    wait_for(lambda: states(factory)[0] == 0)
+    assert pulses(factory) == [False, True, False]
+
+
+def test_an_opening_after_a_pulse_is_another_one() -> None:
+    factory = MockFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    for number in (1, 2, 3):
+        turnstile.open()
+        wait_for(lambda number=number: pulses(factory) == [False, *[True, False] * number])  # type: ignore[misc]  # bound now
 
 
 def test_go_and_wait_are_never_lit_together() -> None:

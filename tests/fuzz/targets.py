@@ -10,6 +10,7 @@ reaches what is behind it, as one signed by a stolen or faulty key would.
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from email.message import Message
 
 import cbor2
 from tests.fuzz.mutate import Seed
@@ -28,10 +29,13 @@ from waypass_protocol.messages import encode_message, read_message
 from waypass_protocol.passes import PASS_PREFIX, decode_base45, encode_base45, parse_pass, read_pass
 from waypass_protocol.policy import Policy, read_policy
 from waypass_protocol.presentation import PRESENTATION_PREFIX, holder_context, read_presentation
-from waypass_protocol.reasons import Outcome
+from waypass_protocol.reasons import Outcome, OverrideReason
 from waypass_protocol.reentry import NoReentry
 from waypass_protocol.status import decode_indexes, encode_indexes, read_delta, read_head, read_snapshot
 from waypass_protocol.topics import Topics
+from waypass_reader.pages.overrides import Overrides
+from waypass_reader.web import KeyGuard, Problem, Request, Routes
+from waypass_reader.web.requests import read_target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,6 +268,46 @@ def _status_seeds(message: bytes) -> list[Seed]:
 _LATER = cbor2.dumps({**cbor2.loads(_payload(PAPER)), 5: NOW}, canonical=True)
 _PASS_PAYLOADS = _seeds(_payload(PAPER), _payload(BOUND), _LATER, layer=PAYLOAD)
 
+_KEY = "a-key-of-this-station"
+
+
+class _OpenedLane:
+    """A lane that remembers whether it was opened."""
+
+    opened = False
+
+    def override(self, reason: OverrideReason) -> None:
+        self.opened = reason in OverrideReason
+
+
+def _run_address(data: bytes) -> bool:
+    """The address of a request; no piece of an accepted one leads out of where it stands."""
+    try:
+        target = read_target(data.decode("latin-1"))
+    except Problem:
+        return False
+    assert not any(piece in {"", ".", ".."} or {"/", "\\", "\0"} & set(piece) for piece in target.path)
+    return True
+
+
+def _run_override(data: bytes) -> bool:
+    """The body of an override by somebody who has the key: it opens for one of the reasons, or it is refused."""
+    lane = _OpenedLane()
+    headers = Message()
+    headers["Authorization"], headers["Content-Type"] = f"Bearer {_KEY}", "application/json"
+    request = Request(
+        method="POST", target=read_target("/lanes/north/override"), headers=headers, body=data, peer="127.0.0.1"
+    )
+    guard = KeyGuard(_KEY, monotonic_ns=lambda: 0)
+    try:
+        Routes(Overrides({"north": lane}, guard=guard).routes()).answer(request)
+    except Problem:
+        assert not lane.opened
+        return False
+    assert lane.opened
+    return True
+
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -331,6 +375,16 @@ TARGETS: dict[str, Target] = {
             + _seeds(PAPER, SHOWN, layer=RAW)
             + _seeds(_payload(PAPER), _LATER, layer=PAYLOAD),
             run=_run_decide,
+        ),
+        Target(
+            name="web-address",
+            seeds=_seeds(b"/", b"/display/north?lang=zh", b"/lanes/north/override", b"/a/%E5%8C%97?a=%20&b="),
+            run=_run_address,
+        ),
+        Target(
+            name="web-override",
+            seeds=_seeds(*(json.dumps({"reason": reason}).encode() for reason in OverrideReason)),
+            run=_run_override,
         ),
         Target(
             name="evidence",

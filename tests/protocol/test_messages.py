@@ -30,6 +30,7 @@ STATE = StateMessage(
     at=1_800_000_001.5,
     software="0.1.0",
     clock_trusted=True,
+    station="north",
     lists=(ROW, replace(ROW, uri="wp:18", age=None)),
     lanes={"1": LaneState.OPEN, "2": LaneState.OUT_OF_ORDER},
     health={"camera": "ok"},
@@ -43,12 +44,15 @@ MESSAGES: list[tuple[str, ReaderMessage]] = [
     ("presence", PresenceMessage(presence=Presence.ONLINE)),
     ("presence", PresenceMessage(presence=Presence.OFFLINE)),
     ("state", STATE),
-    ("state", StateMessage(at=0, software="", clock_trusted=False)),
+    ("state", StateMessage(at=0, software="", clock_trusted=False, station="")),
     ("state", replace(STATE, lists=(replace(ROW, age=-60),))),
     ("live", LIVE),
+    ("live", LiveMessage(lane="1", state=LaneState.OPEN, outcome=None, reason=None, aspect=None)),
     ("live", LiveMessage(lane="1", state=LaneState.IDLE, outcome=None, reason=None, aspect=None)),
     ("counts", MINUTE),
     ("counts", HOUR),
+    ("counts", replace(MINUTE, outcomes={"override": 1})),
+    ("counts", replace(HOUR, reasons={"override-needs-help": 5})),
 ]
 
 
@@ -89,6 +93,7 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("at true", "state", edited(STATE, at=True), "expected at as a number, got True"),
     ("clock as number", "state", edited(STATE, clock_trusted=1), "expected clock_trusted true or false, got 1"),
     ("software a number", "state", edited(STATE, software=1), "expected software as text, got 1"),
+    ("a station null", "state", edited(STATE, station=None), "expected station as text, got None"),
     ("half a surrogate pair", "state", edited(STATE, software="\ud800"), "surrogates not allowed"),
     ("lists an object", "state", edited(STATE, lists={}), "expected lists as a list"),
     ("a row as list", "state", edited(STATE, lists=[[]]), "expected rows of uri, version, digest, age and since"),

@@ -18,11 +18,20 @@ from waypass_protocol import bits
 from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
 from waypass_protocol.keys import HolderSigner, MemorySigner, TrustSet, Use, read_trust_set
-from waypass_protocol.messages import LATENCY_BOUNDS_MS, LaneState
+from waypass_protocol.messages import (
+    LATENCY_BOUNDS_MS,
+    OVERRIDE,
+    HourCounts,
+    LaneState,
+    LiveMessage,
+    MinuteCounts,
+    PresenceMessage,
+    StateMessage,
+)
 from waypass_protocol.passes import Aspect, Pass, Place, decode_base45, parse_pass, read_pass, sign_pass
 from waypass_protocol.policy import Policy
 from waypass_protocol.presentation import read_presentation
-from waypass_protocol.reasons import DECISIONS, Reason
+from waypass_protocol.reasons import DECISIONS, OverrideReason, Reason
 from waypass_protocol.reentry import NoReentry, ReentryMemory, ReentryView
 from waypass_protocol.status import (
     Delta,
@@ -244,3 +253,21 @@ def test_the_readers_messages_name_the_lanes_states_and_the_latency_buckets() ->
     bounds = ", ".join(str(bound) for bound in LATENCY_BOUNDS_MS)
     assert f"list of {len(LATENCY_BOUNDS_MS) + 1} uints" in text
     assert f"buckets up to {bounds} ms" in text
+
+
+def test_the_readers_messages_have_the_members_that_the_page_names() -> None:
+    records = (PresenceMessage, StateMessage, LiveMessage, MinuteCounts, HourCounts)
+    table = rows("## 8. Messages of a reader")
+    named = [name for row in table for name in re.findall(r"`([a-z_]+)`", row[0])]
+    members = [field for record in records for field in record.__dataclass_fields__]
+    codes = [reason.value for reason in OverrideReason]
+    assert [name for name in named if name not in codes] == members
+
+
+def test_the_page_names_each_reason_of_staff_and_how_it_is_counted() -> None:
+    table = rows("## 8. Messages of a reader")
+    codes = [row[0].strip("`") for row in table]
+    assert [code for code in codes if code in set(OverrideReason)] == list(OverrideReason)
+    text = section("## 8. Messages of a reader")
+    assert f"`{OVERRIDE}`" in text
+    assert f"`{OVERRIDE}-CODE`" in text

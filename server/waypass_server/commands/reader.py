@@ -99,6 +99,12 @@ scope = {scope}
 host = {_toml(broker[0])}
 port = {broker[1]}
 {login}
+# The screen of each lane for a browser, and overrides by staff of the station, who share a key of 16 characters.
+# [pages]
+# host = "127.0.0.1"
+# port = 8480
+# station_key_file = "station-key"
+
 [[lane]]
 name = "lane-1"
 source = {{ kind = "camera", device = "/dev/video0" }}
