@@ -22,13 +22,14 @@ from waypass_protocol.reasons import Outcome, OverrideReason
 from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk, Footing, is_waypass
-from waypass_reader.decoding import decode_frame
 from waypass_reader.display import Display
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, FrameSource
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.passage import Passage
+from waypass_reader.seeing.eye import Eye
+from waypass_reader.seeing.hints import Hint
 from waypass_reader.turnstile import Turnstile
 
 FRAME_SECONDS = 0.1
@@ -81,6 +82,9 @@ class Lane:
         self._answered: dict[str, _Answered] = {}
         self._seen_ns = 0
         self._unreadable = ReportLimiter()
+        self._eye = Eye(name=name)
+        self.hint: Hint | None = None
+        """What the holder could do so that the code in view can be read."""
 
     # What others ask of a lane takes no lock: the link asks while it holds its own.
 
@@ -118,6 +122,7 @@ class Lane:
                 except Exception as error:  # noqa: BLE001 - rule 5: a lane's trouble is its own
                     self._fail(f"unforeseen {type(error).__name__}")
         finally:
+            self._eye.close()
             self._passage.close()
 
     def _watch(self, source: FrameSource) -> None:
@@ -147,7 +152,8 @@ class Lane:
     def _look(self, frame: Frame) -> None:
         """Rules 1 and 3."""
         started_ns = self._parts.clock.monotonic_ns()
-        texts = [sighting.text for sighting in decode_frame(frame.pixels)]
+        look = self._eye.look(frame.pixels, at_ns=frame.at_ns)
+        texts, self.hint = look.texts, look.hint
         decoded_ns = self._parts.clock.monotonic_ns()
         if not texts:
             return

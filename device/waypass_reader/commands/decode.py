@@ -14,7 +14,6 @@ Exit code 2 if anything could not be read, otherwise 1 if any picture or burst g
 """
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,6 @@ from waypass_reader.libraries import missing_libraries
 
 if TYPE_CHECKING:  # loaded when the command runs, after the libraries were looked for
     from waypass_reader.frames.base import Pixels
-
-
-_FRAME_NS = 33_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,35 +121,15 @@ def _load(path: Path) -> "Pixels":
 
 def _decode(path: Path, frames: "Iterable[Pixels]") -> Reading:
     """Decodes frame after frame, alone and joined, up to and with the first that gives a text."""
-    from waypass_reader.decoding import Stage, decode_frame
-    from waypass_reader.seeing.joining import Joiner
+    from waypass_reader.seeing.burst import read_burst
 
-    joiner = Joiner()
-    used, spent_ns = 0, 0
-    for pixels in frames:
-        started = time.perf_counter_ns()
-        sightings = decode_frame(pixels, limit=None)
-        joined = None
-        if not sightings:
-            joiner.add(pixels, at_ns=used * _FRAME_NS)
-            joined = joiner.read()
-        spent_ns += time.perf_counter_ns() - started
-        used += 1
-        if sightings:
-            texts = tuple(sighting.text for sighting in sightings)
-            stage = sightings[0].stage.value
-            return Reading(path=path, texts=texts, stage=stage, frames_used=used, ms=spent_ns / 1e6)
-        if joined is not None:
-            return Reading(path=path, texts=(joined,), stage=Stage.JOINED, frames_used=used, ms=spent_ns / 1e6)
-    started = time.perf_counter_ns()
-    joined = joiner.read(thorough=True)
-    spent_ns += time.perf_counter_ns() - started
+    burst = read_burst(frames, limit=None)
     return Reading(
         path=path,
-        texts=() if joined is None else (joined,),
-        stage=None if joined is None else Stage.JOINED,
-        frames_used=used,
-        ms=spent_ns / 1e6,
+        texts=tuple(sighting.text for sighting in burst.sightings),
+        stage=burst.sightings[0].stage.value if burst.sightings else None,
+        frames_used=burst.frames_used,
+        ms=burst.ms,
     )
 
 

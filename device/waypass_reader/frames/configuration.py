@@ -31,7 +31,7 @@ class CameraConfig:
 
     The camera picks the nearest size and rate that it has. `pixel_format` is the four letters of the format asked
     for: MJPG lets USB 2 cameras reach 30 frames a second at 1280x720. A camera that gives no frame for
-    `stall_seconds` is lost."""
+    `stall_seconds` is lost. `exposure_for_codes`: see `waypass_reader.frames.exposure`."""
 
     device: str = "/dev/video0"
     width: int = 1280
@@ -39,6 +39,7 @@ class CameraConfig:
     frames_per_second: float = 30.0
     pixel_format: str = "MJPG"
     stall_seconds: float = 5.0
+    exposure_for_codes: bool = False
 
     def __post_init__(self) -> None:
         _require_size(self.width, self.height)
@@ -50,13 +51,16 @@ class CameraConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PicameraConfig:
-    """A Raspberry Pi camera module; `number` tells them apart where there are several."""
+    """A Raspberry Pi camera module; `number` tells them apart where there are several.
+
+    `exposure_for_codes`: see `waypass_reader.frames.exposure`."""
 
     number: int = 0
     width: int = 1280
     height: int = 720
     frames_per_second: float = 30.0
     stall_seconds: float = 5.0
+    exposure_for_codes: bool = False
 
     def __post_init__(self) -> None:
         _require_size(self.width, self.height)

@@ -41,7 +41,7 @@ class Outcome:
 
 
 class JoiningWorker:
-    """One lane's thread. Its methods are for the lane's own thread."""
+    """One lane's thread, which starts with the first frame. Its methods are for the lane's own thread."""
 
     def __init__(self, *, name: str, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._clock_ns = clock_ns
@@ -50,14 +50,17 @@ class JoiningWorker:
         self._outcome: Outcome | None = None
         self._generation = 0
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name=f"joining-{name}", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._work, name=f"joining of {name}", daemon=True)
+        self._started = False
 
     def offer(self, pixels: Pixels, *, at_ns: int) -> None:
         """A frame that was not read by itself."""
         with self._changed:
             self._waiting.append((np.array(pixels), at_ns))
             self._changed.notify()
+        if not self._started and not self._closed:
+            self._started = True
+            self._thread.start()
 
     def take(self) -> Outcome | None:
         """What came of the frames so far, once."""
@@ -79,7 +82,8 @@ class JoiningWorker:
             self._closed = True
             self._waiting.clear()
             self._changed.notify()
-        self._thread.join()
+        if self._started:
+            self._thread.join()
 
     def _work(self) -> None:
         with contextlib.suppress(OSError):  # where priorities are not ours to change, the thread runs like others
