@@ -1,5 +1,4 @@
-"""From pictures to texts: the reader's pipeline beside zxing-cpp, pyzbar and OpenCV alone and the union of the three, in
-one run.
+"""From pictures to texts: the reader's pipeline beside zxing-cpp, pyzbar and OpenCV alone and the union of the three.
 
 - Sets: photographs of codes and bursts of a gate camera, both from the shared folder beside the checkout (left out, as
   `null`, where it is not there), and gate frames that the simulator generates: easy, medium, hard, at 640x480 and
@@ -37,7 +36,7 @@ from waypass_reader.seeing.eye import Eye
 from waypass_reader.seeing.stages import read_zbar, read_zxing, text_of
 from waypass_simulator.camera import HD, VGA, FrameSize, empty_frames, walk_up
 from waypass_simulator.carriers import Carrier
-from waypass_simulator.difficulty import LEVELS
+from waypass_simulator.difficulty import LEVELS, Level
 
 SHARED: Final = Path(os.environ.get("WAYPASS_SHARED", Path(__file__).parents[2] / "shared"))
 BURST: Final = 5
@@ -155,7 +154,7 @@ def gate_bursts(shared: Path, level: str) -> list[Item]:
     ]
 
 
-def generated(level: str, size: FrameSize, *, count: int, seed: int) -> Iterable[Item]:
+def generated(level: Level, size: FrameSize, *, count: int, seed: int) -> Iterable[Item]:
     """Bursts of somebody walking up, on telephones and paper in turn."""
     for number in range(count):
         rng = np.random.default_rng([seed, number])
@@ -232,7 +231,7 @@ def main(
             name = f"generated_{level}_{size.width}x{size.height}"
             sets[f"{name}_burst"] = bench.measure(items)
             sets[f"{name}_single"] = bench.measure([Item(frames=[item.frames[2]], text=item.text) for item in items])
-            easy += [item.frames[2] for item in items] if level == "easy" else []
+            easy += [item.frames[2] for item in items] if level is Level.EASY else []
     empty_looked_at += bench.measure_empty(empty_bursts(frames=empty, seed=seed))
     ratio = first_stage_over_zxing(easy)
     summary = {

@@ -63,14 +63,27 @@ def with_thumb_on_corner() -> Pixels:
     return frame
 
 
+def out_of_focus() -> Pixels:
+    """Half a module of blur more than the first stages bear."""
+    return np.asarray(cv2.GaussianBlur(scene(PASS_TEXT, module_px=3, degrees=20), (0, 0), 1.5), np.uint8)
+
+
+def in_the_dark() -> Pixels:
+    """Light and dark are fourteen steps of grey apart, in noise."""
+    noise = 3 * np.random.default_rng(4).standard_normal((480, 640))
+    return np.clip(scene(PASS_TEXT, module_px=4, degrees=10, dark=0, light=14) + noise, 0, 255).astype(np.uint8)
+
+
 PICTURES = {
     Stage.PLAIN: scene(PASS_TEXT, module_px=5, degrees=20),
     Stage.DOUBLED: scene(PASS_TEXT, module_px=1.8, degrees=45),
+    Stage.SHARPENED: out_of_focus(),
+    Stage.THRESHOLD: in_the_dark(),
     Stage.ZBAR: with_thumb_on_corner(),
 }
 
 
-@pytest.mark.parametrize("stage", [Stage.PLAIN, Stage.DOUBLED, pytest.param(Stage.ZBAR, marks=needs_zbar)])
+@pytest.mark.parametrize("stage", [*list(PICTURES)[:-1], pytest.param(Stage.ZBAR, marks=needs_zbar)])
 def test_each_stage_reads_what_those_before_it_do_not(stage: Stage) -> None:
     picture = PICTURES[stage]
     order = list(STAGES)
@@ -241,7 +254,7 @@ class TestLibraries:
         )
         names = [str(tmp_path / f"{stage}.png") for stage in PICTURES]
         done = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines() == ["['plain']", "['doubled']", "[]"]
+        assert done.stdout.splitlines() == [*(f"['{stage}']" for stage in list(PICTURES)[:-1]), "[]"]
 
     def test_a_library_that_the_loader_refuses_counts_as_missing(self) -> None:
         def importer(name: str) -> object:

@@ -26,6 +26,7 @@ LEAST: Final = 0.45
 
 VERSIONS: Final = range(1, 26)
 _TRIES: Final = 6
+_LEAST_SIDE: Final = 64
 # What is no code gives up to 1.3, what is one hardly ever less than this.
 _LIKELY: Final = 1.0
 
@@ -39,6 +40,8 @@ def find_symbol(picture: Pixels, *, thorough: bool = True) -> Pose | None:
     """The symbol in a picture that is seen best, or None. The picture is a frame or the part of it that matters.
 
     Not `thorough`: without step 2."""
+    if min(picture.shape) < _LEAST_SIDE:
+        return None
     levelled = level_for_scores(picture)
     found = [each for quadrangle in textured_quadrangles(picture) for each in corners_in(picture, quadrangle)]
     found = [each for each in found if each.likeness >= _LIKELY]

@@ -5,7 +5,8 @@ frame where it was found well, or by looking for it. All frames that show the sa
 say together about its modules is read (`waypass_reader.seeing.equaliser`, `waypass_reader.seeing.modules`).
 
 - At most `_FRAMES` frames are kept, none older than `_KEEP_NS`, and none after a text was read.
-- A frame wider than `_WIDE` pixels is halved first, and looked at whole only where that finds nothing.
+- A frame wider than `_WIDE` pixels is shrunk by a whole number first, and looked at as it is only where that finds
+  nothing and it is not wider than `_WIDEST`.
 - Light on dark is looked for where nothing dark on light is found.
 - Nothing is read unless every block of the symbol passes its error correction, and zxing-cpp reads the result again.
 - A pose that scores less than `_READABLE` is no symbol, or too poor to be tried.
@@ -27,6 +28,7 @@ from waypass_reader.seeing.pose import Pose
 _FRAMES: Final = 6
 _KEEP_NS: Final = 10**9
 _WIDE: Final = 800
+_WIDEST: Final = 1600
 _ROUNDS: Final = 6
 _FITTED_ROUNDS: Final = 3
 _FOLLOWED_WELL: Final = 0.6
@@ -36,7 +38,7 @@ _READABLE: Final = 0.45
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class _Kept:
-    """A frame as it is used (halved or turned to dark on light), and the symbol's pose in it."""
+    """A frame as it is used (shrunk or turned to dark on light), and the symbol's pose in it."""
 
     pixels: Pixels
     at_ns: int
@@ -47,7 +49,7 @@ class _Kept:
 class Placed:
     """Where the symbol is in the newest frame.
 
-    `pose` is in the pixels of `pixels`: the frame as it is used, which may be half as wide, and light for dark."""
+    `pose` is in the pixels of `pixels`: the frame as it is used, which may be shrunk, and light for dark."""
 
     pose: Pose | None
     pixels: Pixels
@@ -60,7 +62,7 @@ class Joiner:
 
     def __init__(self) -> None:
         self._kept: list[_Kept] = []
-        self._halved = True
+        self._shrunk = True
         self._inverted = False
 
     def __len__(self) -> int:
@@ -118,20 +120,22 @@ class Joiner:
 
     def _prepare(self, pixels: Pixels) -> Pixels:
         turned = 255 - pixels if self._inverted else pixels
-        if self._halved and max(pixels.shape) > _WIDE:
-            return np.asarray(cv2.resize(turned, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-        return turned
+        if not self._shrunk or max(pixels.shape) <= _WIDE:
+            return turned
+        by = -(-max(pixels.shape) // _WIDE)
+        size = (max(1, pixels.shape[1] // by), max(1, pixels.shape[0] // by))
+        return np.asarray(cv2.resize(turned, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _search(self, pixels: Pixels, at_ns: int, thorough: bool) -> _Kept:
         """Looks for a symbol as if for the first time, in each kind of picture, until one has it."""
-        kinds = [(True, False), (False, False)] if max(pixels.shape) > _WIDE else [(True, False)]
-        for self._halved, self._inverted in [*kinds, (kinds[0][0], True)]:
+        kinds = [(True, False), (False, False)] if _WIDE < max(pixels.shape) <= _WIDEST else [(True, False)]
+        for self._shrunk, self._inverted in [*kinds, (kinds[0][0], True)]:
             used = self._prepare(pixels)
             pose = find_symbol(used, thorough=thorough)
             if pose is not None:
                 self._kept = []
                 return _Kept(pixels=used, at_ns=at_ns, pose=pose)
-        self._halved, self._inverted = True, False
+        self._shrunk, self._inverted = True, False
         return _Kept(pixels=self._prepare(pixels), at_ns=at_ns, pose=None)
 
     def _read(self, best: _Kept) -> str | None:

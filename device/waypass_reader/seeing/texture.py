@@ -17,6 +17,8 @@ from waypass_reader.seeing.pose import Plane
 _SHRINK: Final = 4
 _SPREAD_PX: Final = 7.0
 _DARK: Final = 10.0
+# Codes that can be read give 0.18 and more, noise in good light less than this.
+_LEAST: Final = 0.12
 _THRESHOLDS: Final = (1.0, 0.7, 1.3)
 _LEAST_AREA: Final = 250
 _MOST: Final = 8
@@ -42,13 +44,13 @@ def textured_quadrangles(picture: Pixels) -> list[NDArray[np.float32]]:
         return []
     measure = texture_of(picture)
     top = float(np.percentile(measure, 99))
-    if top <= 0:
+    if top < _LEAST:
         return []
     grey = np.clip(measure * (255 / top), 0, 255).astype(np.uint8)
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
     found: list[tuple[float, NDArray[np.float32]]] = []
     for factor in _THRESHOLDS:
-        areas = (grey > threshold * factor).astype(np.uint8)
+        areas = (grey > max(threshold * factor, _LEAST / top * 255)).astype(np.uint8)
         areas = cv2.morphologyEx(areas, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
         areas = cv2.morphologyEx(areas, cv2.MORPH_OPEN, np.ones((9, 9), np.uint8)).astype(np.uint8)
         contours, _ = cv2.findContours(areas, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
