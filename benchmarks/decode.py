@@ -80,7 +80,7 @@ def _opencv() -> Callable[[Pixels], list[str]]:
     def read(frame: Pixels) -> list[str]:
         try:
             return [text for text in detector.detectAndDecodeMulti(frame)[1] if text]
-        except cv2.error:
+        except (cv2.error, UnicodeDecodeError):  # the latter for texts that are not UTF-8
             return []
 
     return read

@@ -18,7 +18,7 @@ from waypass_reader.seeing.attention import Attention, Region, region_around
 from waypass_reader.seeing.eye import Eye, Look
 from waypass_reader.seeing.hints import Hint, hint_for
 from waypass_reader.seeing.pose import Pose
-from waypass_reader.seeing.stages import Stage
+from waypass_reader.seeing.stages import Stage, installed_stages
 from waypass_reader.seeing.symbol import side_of
 from waypass_reader.seeing.worker import JoiningWorker, Outcome
 from waypass_simulator.camera import walk_up
@@ -27,7 +27,7 @@ from waypass_simulator.difficulty import HARD
 
 TEXT = "WP2:" + "ABCDEFG:HIJK/12" * 30
 FRAME_NS = 33_000_000
-COSTLIER = [Stage.DOUBLED, Stage.SHARPENED, Stage.THRESHOLD, Stage.ZBAR, Stage.WECHAT]
+COSTLIER = installed_stages()[1:]
 HALL = np.full((480, 640), 100, np.uint8)
 
 
@@ -72,7 +72,7 @@ class TestStages:
 
     def test_without_time_each_frame_gets_one_costlier_stage_and_the_next_goes_on(self) -> None:
         with open_eye(clock_ns=hasty()) as eye:
-            frames = [code(x=300 + 8 * number, blur=2.6) for number in range(6)]
+            frames = [code(x=300 + 8 * number, blur=2.6) for number in range(len(COSTLIER) + 1)]
             tried = [eye.look(frame, at_ns=number * FRAME_NS).tried for number, frame in enumerate(frames)]
         assert tried == [(Stage.PLAIN, stage) for stage in (*COSTLIER, COSTLIER[0])]
 

@@ -44,17 +44,18 @@ def test_every_version_and_level_is_laid_out_as_the_standard_has_it(version: int
     assert np.array_equal(known[there], modules[there])
     rows, columns = format_places(version)
     (word,) = [word for form, word in format_words() if (form.level, form.mask) == (level, mask)]
-    assert (modules[rows, columns] == np.tile(word, 2)).all()
+    assert np.array_equal(modules[rows, columns], np.tile(word, 2))
     rows, columns, values = version_modules(version)
-    assert (modules[rows, columns] == values).all()
+    assert np.array_equal(modules[rows, columns], values)
     rows, columns = data_places(version)
     codewords = np.packbits((modules[rows, columns] == 0) ^ mask_pattern(version, mask)[rows, columns])
     blocks = blocks_of(version, level)
     assert sorted(place for block in blocks for place in block.places) == list(range(len(codewords)))
     for block in blocks:
         # A block of a symbol that was made right has nothing to correct.
-        assert correct(codewords[block.places], block.correction) is not None
-        assert (correct(codewords[block.places], block.correction) == codewords[block.places]).all()
+        right = correct(codewords[block.places], block.correction)
+        assert right is not None
+        assert np.array_equal(right, codewords[block.places])
 
 
 def block() -> NDArray[np.uint8]:

@@ -25,13 +25,21 @@ import numpy as np
 from waypass_reader.frames.base import Pixels
 from waypass_reader.seeing.attention import Attention, Region
 from waypass_reader.seeing.hints import Hint
-from waypass_reader.seeing.stages import STAGES, Sighting, Stage, is_picture, read_zxing, sightings_of, text_of
+from waypass_reader.seeing.stages import (
+    STAGES,
+    Sighting,
+    Stage,
+    installed_stages,
+    is_picture,
+    read_zxing,
+    sightings_of,
+    text_of,
+)
 from waypass_reader.seeing.worker import JoiningWorker
 
 FRESH_NS: Final = 10**9
 _SEEN_BUDGET_NS: Final = 14 * 10**6
 _SUSPECTED_BUDGET_NS: Final = 4 * 10**6
-_COSTLIER: Final = tuple(stage for stage in STAGES if stage is not Stage.PLAIN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +68,9 @@ class Eye:
         self._clock_ns = clock_ns
         self._attention = Attention()
         self._worker = JoiningWorker(name=name) if joining else None
+        self._costlier = tuple(stage for stage in installed_stages() if stage is not Stage.PLAIN)
         self._next_stage = 0
-        self._untried = len(_COSTLIER)
+        self._untried = len(self._costlier)
         self._hint: tuple[int, Hint] | None = None
         self._sought: Region | None = None
 
@@ -116,7 +125,7 @@ class Eye:
         suspects = self._attention.suspects(frame)
         moving = [region for region in suspects if self._attention.moved_in(region)]
         if moving:
-            self._untried = len(_COSTLIER)
+            self._untried = len(self._costlier)
             return moving[0]
         return suspects[0] if suspects and self._untried > 0 else None
 
@@ -127,15 +136,15 @@ class Eye:
         part = region.of(frame)
         started_ns = self._clock_ns()
         tried = [Stage.PLAIN]
-        for _ in _COSTLIER:
-            stage = _COSTLIER[self._next_stage]
-            self._next_stage = (self._next_stage + 1) % len(_COSTLIER)
+        for _ in self._costlier:
+            stage = self._costlier[self._next_stage]
+            self._next_stage = (self._next_stage + 1) % len(self._costlier)
             self._untried = max(0, self._untried - 1)
             found = sightings_of(STAGES[stage](part), stage)
             tried.append(stage)
             if found:
                 # The stage that read this one is the first to try on the next frame.
-                self._next_stage = _COSTLIER.index(stage)
+                self._next_stage = self._costlier.index(stage)
                 corners = np.array([[region.left, region.top], [region.right, region.bottom]])
                 self._read(corners, frame.shape, at_ns, room_is_there=True)
                 return found, tuple(tried)
@@ -149,7 +158,7 @@ class Eye:
             middle = corners.mean(axis=0)
             corners = middle + (corners - middle) / 1.5
         self._attention.saw(corners, shape, at_ns=at_ns)
-        self._untried = len(_COSTLIER)
+        self._untried = len(self._costlier)
         self._sought = None
         self.forget()
 

@@ -165,6 +165,12 @@ STAGES: Final[dict[Stage, Callable[[Pixels], list[str]]]] = {
 """The single-frame stages, in their order."""
 
 
+def installed_stages() -> tuple[Stage, ...]:
+    """The single-frame stages that have what they need on this machine, in their order."""
+    missing = {Stage.ZBAR: _zbar() is None, Stage.WECHAT: _wechat(WECHAT_MODELS) is None}
+    return tuple(stage for stage in STAGES if not missing.get(stage, False))
+
+
 def read_zxing(frame: Pixels, *, light_on_dark: bool = False, failed_too: bool = False) -> list[Any]:
     """zxing-cpp's codes; with `failed_too` also those that it found and could not read."""
     return list(
