@@ -13,6 +13,7 @@
 7. Staff may open it at any time, from another thread: `Passage` has the rules. For rule 2 that is an opening like any.
 8. What a scanner read is like a frame with one text in it. A scanner that can be opened works: it says nothing before
    somebody shows a code.
+9. A code that is seen and not read makes an idle lane say what its holder can do: `Prompter` says when, and how long.
 """
 
 import threading
@@ -24,15 +25,16 @@ from waypass_protocol.reasons import Outcome, OverrideReason
 from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk, Footing, is_waypass
-from waypass_reader.decoding import decode_frame
 from waypass_reader.display import Display
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, Scan, Source
+from waypass_reader.hints import Prompter
 from waypass_reader.lane_machine import Timing
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.passage import Passage, PassageParts
 from waypass_reader.scanners.texts import TextSource
+from waypass_reader.seeing.eye import Eye, Look
 from waypass_reader.supervision import HANGS_NS
 from waypass_reader.turnstile import Turnstile
 
@@ -90,6 +92,8 @@ class Lane:
         self._seen_ns = 0
         self._step_ns: int | None = None  # when its thread, while it runs, last came by
         self._unreadable = ReportLimiter()
+        self._eye = Eye(name=name)
+        self._prompter = Prompter()
 
     # What others ask of a lane takes no lock: the link asks while it holds its own.
 
@@ -151,6 +155,7 @@ class Lane:
                     self._fail(f"unforeseen {type(error).__name__}")
         finally:
             self._step_ns = None
+            self._eye.close()
             self._passage.close()
 
     def _step(self) -> None:
@@ -188,7 +193,7 @@ class Lane:
     def _look(self, frame: Frame | Scan) -> None:
         """Rules 1 and 3."""
         started_ns = self._parts.clock.monotonic_ns()
-        texts = _texts_of(frame)
+        texts = self._texts_of(frame)
         decoded_ns = self._parts.clock.monotonic_ns()
         if not texts:
             return
@@ -211,6 +216,22 @@ class Lane:
         )
         if not self.in_order:
             self._stopping.wait(RETRY_SECONDS)
+
+    def _texts_of(self, frame: Frame | Scan) -> Sequence[str]:
+        """Rule 8: a scanner has read the code already."""
+        if isinstance(frame, Scan):
+            return [frame.text]
+        look = self._eye.look(frame.pixels, at_ns=frame.at_ns)
+        self._prompt(look)
+        return look.texts
+
+    def _prompt(self, look: Look) -> None:
+        """Rule 9. A poster whose code is read all the time takes no hint from whoever stands beside it."""
+        if any(is_waypass(text) for text in look.texts):
+            self._prompter.forget()
+            self._passage.hint(None)
+        else:
+            self._passage.hint(self._prompter.note(look.hint, now_ns=self._parts.clock.monotonic_ns()))
 
     def _see(self, texts: Sequence[str], footing: Footing, now_ns: int) -> list[str]:
         """Note what is in view, forget what has been away; the texts that wait for an answer."""
@@ -254,10 +275,3 @@ class Lane:
         """Rule 5: out of order, and a pause before the next try."""
         self._passage.fail(why)
         self._stopping.wait(RETRY_SECONDS)
-
-
-def _texts_of(frame: Frame | Scan) -> list[str]:
-    """Rule 8: a scanner has read the code already."""
-    if isinstance(frame, Scan):
-        return [frame.text]
-    return [sighting.text for sighting in decode_frame(frame.pixels)]

@@ -21,27 +21,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from waypass_reader.decoding import (
-    TEXT_LIMIT,
-    Sighting,
-    Stage,
-    decode_frame,
-    read_doubled,
-    read_plain,
-    read_zbar,
-)
+from waypass_reader.decoding import TEXT_LIMIT, Sighting, Stage, decode_frame
 from waypass_reader.errors import MissingLibrary
 from waypass_reader.frames.base import Pixels
 from waypass_reader.frames.pictures import read_picture
 from waypass_reader.libraries import check_libraries, missing_libraries
+from waypass_reader.seeing.stages import STAGES, read_zbar
 from waypass_simulator.carriers import Carrier, code_modules
 
 PASS_TEXT = "WP1:" + "ABCDEFGH" * 25
-STAGES: dict[Stage, Callable[[Pixels], list[str]]] = {
-    Stage.PLAIN: read_plain,
-    Stage.DOUBLED: read_doubled,
-    Stage.ZBAR: read_zbar,
-}
 
 needs_zbar = pytest.mark.skipif(bool(missing_libraries()), reason="libzbar0 is not installed here")
 
@@ -75,14 +63,27 @@ def with_thumb_on_corner() -> Pixels:
     return frame
 
 
+def out_of_focus() -> Pixels:
+    """Half a module of blur more than the first stages bear."""
+    return np.asarray(cv2.GaussianBlur(scene(PASS_TEXT, module_px=3, degrees=20), (0, 0), 1.5), np.uint8)
+
+
+def in_the_dark() -> Pixels:
+    """Light and dark are fourteen steps of grey apart, in noise."""
+    noise = 3 * np.random.default_rng(4).standard_normal((480, 640))
+    return np.clip(scene(PASS_TEXT, module_px=4, degrees=10, dark=0, light=14) + noise, 0, 255).astype(np.uint8)
+
+
 PICTURES = {
     Stage.PLAIN: scene(PASS_TEXT, module_px=5, degrees=20),
     Stage.DOUBLED: scene(PASS_TEXT, module_px=1.8, degrees=45),
+    Stage.SHARPENED: out_of_focus(),
+    Stage.THRESHOLD: in_the_dark(),
     Stage.ZBAR: with_thumb_on_corner(),
 }
 
 
-@pytest.mark.parametrize("stage", [Stage.PLAIN, Stage.DOUBLED, pytest.param(Stage.ZBAR, marks=needs_zbar)])
+@pytest.mark.parametrize("stage", [*list(PICTURES)[:-1], pytest.param(Stage.ZBAR, marks=needs_zbar)])
 def test_each_stage_reads_what_those_before_it_do_not(stage: Stage) -> None:
     picture = PICTURES[stage]
     order = list(STAGES)
@@ -253,7 +254,7 @@ class TestLibraries:
         )
         names = [str(tmp_path / f"{stage}.png") for stage in PICTURES]
         done = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines() == ["['plain']", "['doubled']", "[]"]
+        assert done.stdout.splitlines() == [*(f"['{stage}']" for stage in list(PICTURES)[:-1]), "[]"]
 
     def test_a_library_that_the_loader_refuses_counts_as_missing(self) -> None:
         def importer(name: str) -> object:

@@ -1,9 +1,11 @@
 """`waypass-reader decode`: the reader's own decoding pipeline on still pictures and bursts.
 
 - Each IMAGE gives one line, in the order of the arguments: the texts of its codes, the stage that read them, and the
-  milliseconds that decoding took, without loading the file. No code: no texts, and no stage.
-- With `--burst` each DIR gives one line: its pictures, by name, are consecutive frames of one hand, and the first frame
-  with a text is the last one looked at. `ms` is the sum over the frames used.
+  milliseconds that decoding took, without loading the file. No code: no texts, and no stage. Where no single-frame
+  stage reads anything, the picture goes through the joining alone.
+- With `--burst` each DIR gives one line: its pictures, by name, are consecutive frames of one hand. Each is tried by
+  itself, and then joined with those before it; the frame that gives a text is the last one looked at. `ms` is the sum
+  over the frames used.
 - Texts are printed whole, also those too long for a pass, so that foreign codes can be looked at too.
 - A file that can't be read, or a folder without pictures, gets a message and no line; a frame of a burst that can't be
   read gets a message and is passed over. The others still get their lines.
@@ -12,7 +14,6 @@ Exit code 2 if anything could not be read, otherwise 1 if any picture or burst g
 """
 
 import json
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,20 +120,17 @@ def _load(path: Path) -> "Pixels":
 
 
 def _decode(path: Path, frames: "Iterable[Pixels]") -> Reading:
-    """Decodes frame after frame, up to and with the first that gives a text."""
-    from waypass_reader.decoding import decode_frame
+    """Decodes frame after frame, alone and joined, up to and with the first that gives a text."""
+    from waypass_reader.seeing.burst import read_burst
 
-    used, spent_ns = 0, 0
-    for pixels in frames:
-        started = time.perf_counter_ns()
-        sightings = decode_frame(pixels, limit=None)
-        spent_ns += time.perf_counter_ns() - started
-        used += 1
-        if sightings:
-            texts = tuple(sighting.text for sighting in sightings)
-            stage = sightings[0].stage.value
-            return Reading(path=path, texts=texts, stage=stage, frames_used=used, ms=spent_ns / 1e6)
-    return Reading(path=path, texts=(), stage=None, frames_used=used, ms=spent_ns / 1e6)
+    burst = read_burst(frames, limit=None)
+    return Reading(
+        path=path,
+        texts=tuple(sighting.text for sighting in burst.sightings),
+        stage=burst.sightings[0].stage.value if burst.sightings else None,
+        frames_used=burst.frames_used,
+        ms=burst.ms,
+    )
 
 
 def _as_json(reading: Reading, *, burst: bool) -> str:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames.base import Pixels
 from waypass_reader.frames.configuration import CameraConfig
-from waypass_reader.frames.newest import NewestFrames
+from waypass_reader.frames.exposure import ExposingGrabber, V4l2Exposure
+from waypass_reader.frames.newest import Grabber, NewestFrames
 from waypass_reader.frames.pictures import to_grey
 
 
@@ -57,7 +58,10 @@ def open_camera(config: CameraConfig, *, clock_ns: Callable[[], int]) -> NewestF
     """Opens the camera that the configuration names; raises `SourceError`."""
     path = device_path(config.device)
     name = f"camera {path}"
-    grabber = CaptureGrabber(_open_capture(path, config, name=name), name=name)
+    capture = _open_capture(path, config, name=name)
+    grabber: Grabber = CaptureGrabber(capture, name=name)
+    if config.exposure_for_codes:
+        grabber = ExposingGrabber(grabber, V4l2Exposure(capture))
     return NewestFrames(
         grabber,
         name=name,

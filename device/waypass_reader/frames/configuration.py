@@ -37,7 +37,7 @@ class CameraConfig:
     The camera picks the nearest size and rate that it has. `pixel_format` is the four letters of the format asked
     for: MJPG lets USB 2 cameras reach 30 frames a second at 1280x720. A camera that gives no frame for
     `stall_seconds` is lost; one whose frames are all the same to the last bit for `frozen_seconds` hangs or is covered,
-    and is lost too (0: it may)."""
+    and is lost too (0: it may). `exposure_for_codes`: see `waypass_reader.frames.exposure`."""
 
     device: str = "/dev/video0"
     width: int = 1280
@@ -46,6 +46,7 @@ class CameraConfig:
     pixel_format: str = "MJPG"
     stall_seconds: float = 5.0
     frozen_seconds: float = 10.0
+    exposure_for_codes: bool = False
 
     def __post_init__(self) -> None:
         _require_size(self.width, self.height)
@@ -66,6 +67,7 @@ class PicameraConfig:
     frames_per_second: float = 30.0
     stall_seconds: float = 5.0
     frozen_seconds: float = 10.0
+    exposure_for_codes: bool = False
 
     def __post_init__(self) -> None:
         _require_size(self.width, self.height)

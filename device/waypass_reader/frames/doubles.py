@@ -126,6 +126,10 @@ class StillPicamera2:
         planes[:height, :width] = self._picture
         return planes
 
+    def set_controls(self, controls: dict[str, float], /) -> None:
+        """Remembers the controls, by their names and values."""
+        self.calls += [f"{name}={value}" for name, value in controls.items()]
+
     def stop(self) -> None:
         """Remembers the stop."""
         self.calls.append("stop")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from waypass_reader.errors import MissingLibrary, SourceError, SourceLost
 from waypass_reader.frames.base import Pixels
 from waypass_reader.frames.configuration import PicameraConfig
-from waypass_reader.frames.newest import NewestFrames
+from waypass_reader.frames.exposure import ExposingGrabber, PicameraExposure
+from waypass_reader.frames.newest import Grabber, NewestFrames
 
 
 class PicameraDevice(Protocol):
@@ -34,6 +35,9 @@ class PicameraDevice(Protocol):
 
     def capture_array(self, name: str) -> NDArray[np.uint8]:
         """Waits for a frame of a stream: for YUV420 an array of (height * 3 / 2, row length in bytes)."""
+
+    def set_controls(self, controls: dict[str, float], /) -> object:
+        """Sets controls from the next frame on; RuntimeError for one that the camera does not have."""
 
     def stop(self) -> None:
         """Stops the flow of frames."""
@@ -110,7 +114,9 @@ def open_picamera(
     except RuntimeError as error:
         device.close()
         raise SourceError(f"{name}: can't be started ({error}); try another width, height or rate") from error
-    grabber = PicameraGrabber(device, width=config.width, height=config.height, name=name)
+    grabber: Grabber = PicameraGrabber(device, width=config.width, height=config.height, name=name)
+    if config.exposure_for_codes:
+        grabber = ExposingGrabber(grabber, PicameraExposure(device))
     return NewestFrames(
         grabber,
         name=name,
