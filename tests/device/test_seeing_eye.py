@@ -66,10 +66,21 @@ class TestStages:
             look = eye.look(code(), at_ns=0)
         assert (look.texts, look.tried) == ([TEXT], (Stage.PLAIN,))
 
-    def test_a_code_that_appears_is_tried_by_every_stage_at_once_when_there_is_time(self) -> None:
+    @pytest.mark.parametrize("empty_frames", [1, 2, 3])
+    def test_a_code_that_appears_is_tried_by_every_stage_within_two_frames(self, empty_frames: int) -> None:
         with open_eye() as eye:
-            assert eye.look(HALL, at_ns=0).tried == (Stage.PLAIN,)
-            assert eye.look(UNREADABLE, at_ns=FRAME_NS).tried == (Stage.PLAIN, *COSTLIER)
+            for number in range(empty_frames):
+                assert eye.look(HALL, at_ns=number * FRAME_NS).tried == (Stage.PLAIN,)
+            arriving = [code(x=300 + 8 * number, blur=2.6) for number in range(2)]
+            tried = [eye.look(frame, at_ns=(number + 5) * FRAME_NS).tried for number, frame in enumerate(arriving)]
+        assert (Stage.PLAIN, *COSTLIER) in tried
+
+    def test_what_is_long_suspected_in_vain_gets_every_second_frame(self) -> None:
+        with open_eye() as eye:
+            frames = [code(x=240 + 6 * number, blur=3.5) for number in range(20)]
+            tried = [len(eye.look(frame, at_ns=number * FRAME_NS).tried) for number, frame in enumerate(frames)]
+        assert tried[:10] == [1 + len(COSTLIER)] * 10
+        assert tried[-4:] in ([1, 1 + len(COSTLIER)] * 2, [1 + len(COSTLIER), 1] * 2)
 
     def test_without_time_each_frame_gets_one_costlier_stage_and_the_next_goes_on(self) -> None:
         with open_eye(clock_ns=hasty()) as eye:
@@ -98,9 +109,10 @@ class TestStages:
     def test_what_stands_still_is_tried_once_by_every_stage_and_then_left_alone(self) -> None:
         with open_eye() as eye:
             eye.look(UNREADABLE, at_ns=0)
-            later = [eye.look(UNREADABLE, at_ns=number * FRAME_NS).tried for number in range(1, 4)]
-            assert later == [(Stage.PLAIN,)] * 3
-            assert eye.look(code(x=340, blur=2.6), at_ns=4 * FRAME_NS).tried == (Stage.PLAIN, *COSTLIER)
+            later = [eye.look(UNREADABLE, at_ns=number * FRAME_NS).tried for number in range(1, 5)]
+            assert later == [(Stage.PLAIN,)] * 4
+            moved = [eye.look(code(x=320 + 9 * n, blur=2.6), at_ns=(5 + n) * FRAME_NS).tried for n in range(1, 3)]
+            assert (Stage.PLAIN, *COSTLIER) in moved
 
     @settings(max_examples=80, deadline=None)
     @given(

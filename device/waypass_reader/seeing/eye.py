@@ -4,8 +4,9 @@ For each frame, in this order:
 
 1. `plain` on the whole frame. What it reads ends the look.
 2. What the joining of earlier frames found since (`waypass_reader.seeing.worker`), unless it is older than a second.
-3. Where a code may be (`waypass_reader.seeing.attention`): without such a place the look ends here, so an empty lane
-   costs the first stage and a comparison with the frame before.
+3. Where a code may be (`waypass_reader.seeing.attention`): without such a place the look ends here. Where nothing was
+   suspected, or long suspected in vain, only every second frame is searched for one, so a code that appears is tried
+   within two frames, and an empty lane costs little more than the first stage.
 4. The costlier stages there, in their order, as many as the frame's budget of time allows but at least one. The next
    frame goes on with the stage after. A place that is only suspected gets a smaller budget than one where a code was
    seen, and is left alone once all stages were tried and nothing moves there.
@@ -40,6 +41,7 @@ from waypass_reader.seeing.worker import JoiningWorker
 FRESH_NS: Final = 10**9
 _SEEN_BUDGET_NS: Final = 14 * 10**6
 _SUSPECTED_BUDGET_NS: Final = 4 * 10**6
+_LONG_IN_VAIN: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +75,8 @@ class Eye:
         self._untried = len(self._costlier)
         self._hint: tuple[int, Hint] | None = None
         self._sought: Region | None = None
+        self._rests = False
+        self._fruitless = 0
 
     def close(self) -> None:
         """Ends the thread."""
@@ -106,7 +110,12 @@ class Eye:
     def _look_closer(self, frame: Pixels, at_ns: int) -> Look:
         """Steps 3 to 5."""
         seen = self._attention.seen_lately(at_ns)
+        if seen is None and self._rests:
+            self._rests = False
+            return Look(hint=self._hint_at(at_ns), tried=(Stage.PLAIN,))
         region = seen if seen is not None else self._suspect(frame)
+        self._fruitless = 0 if seen is not None or region is None else self._fruitless + 1
+        self._rests = region is None or self._fruitless > _LONG_IN_VAIN
         if region is None:
             if self._sought is not None:
                 self._sought = None
