@@ -49,6 +49,7 @@ bench: setup-test
 	@$(PY) benchmarks/decision.py
 	@$(PY) benchmarks/propagation.py --broker embedded
 	@$(PY) benchmarks/propagation.py --broker mosquitto
+	@$(PY) benchmarks/decode.py
 
 MINUTES ?= 60
 
