@@ -57,6 +57,7 @@ SOURCES: Mapping[str, tuple[str, Mapping[str, object]]] = {
         "A camera that shows one and the same picture, to the last bit, for so long is lost; 0: it may.",
         {"minimum": 0, "maximum": 1000},
     ),
+    "exposure_for_codes": ("Whether the exposure is corrected for telephones in the dark and paper in the sun.", {}),
     "path": ("The file or folder; beside reader.toml when it is not absolute.", {"minLength": 1}),
     "paced": ("Whether the video runs at its rate, or as fast as the reader asks.", {}),
     "loop": ("Whether the video begins again at its end.", {}),

@@ -225,7 +225,7 @@ def test_red_is_explained_and_objected_to_by_keyboard_alone(rider: WalletPage, t
     assert [words for words in told if words not in why] == []
     wait_judged(rider, town, RED)
     page = rider.page
-    page.locator("summary").focus()
+    page.get_by_text("Object to this entry").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.type("I was not there that day.")
