@@ -13,6 +13,10 @@ The rules, for each verified message:
 7. each row of the newest head stands alone: held version and digest renew the list; held version and another digest
    make its age unknown (`DIGEST_MISMATCH`); another version leaves the list as it was
 8. a list in such a mismatch is mended only by what the newest head's row names, version and digest
+9. a list that no head has named for `UNNAMED` seconds, by the heads' own time, is let go: its last pass has expired
+   (wire format §4). Its floor stays until no pass of it can be valid any more, so it cannot come back older
+
+A delta goes to the keeper once it is part of a held list: what still waits for its base is on the broker.
 
 Floors remember the `kid` that set them and lapse when that key is no longer in the trust set. They are handed to the
 keeper before anything is swapped, so that a restart cannot fall behind them. A decision reads `StatusStore.view`: one
@@ -20,6 +24,7 @@ reference to frozen records, the old lists or the new ones, never half. One thre
 """
 
 import hashlib
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
@@ -53,6 +58,9 @@ from waypass_protocol.status import (
 DEFAULT_CLOCK_SKEW = 60
 # A base older than this is fetched again, so that base and ring rebuild the list after a restart without network.
 OLDEST_BASE = 32
+UNNAMED = 86_400
+# The longest life of a pass is 35 days; what is left is for clocks.
+FLOOR_KEPT = 40 * 86_400
 # What is not signed can carry half a megabyte of names; a log gets so much of them.
 _MAX_DETAIL = 300
 
@@ -141,12 +149,15 @@ class MemoryKeeper:
 class Receipt:
     """What became of one message.
 
-    `kept`: it is now part of the state. `swapped`: lists that decisions see from now on in a new version. `reports`:
-    what to tell, with `detail` for a log (it never holds an index).
+    `kept`: it is now part of the state. `uri`: the list that it speaks of. `swapped`: lists that decisions see from now
+    on in a new version; `dropped`: those that they no longer see. `reports`: what to tell, with `detail` for a log (it
+    never holds an index).
     """
 
     kept: bool = False
+    uri: str = ""
     swapped: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
     detail: str = ""
 
@@ -156,12 +167,15 @@ class _Parts:
     """What is kept of one list beside the held one.
 
     `base`: the version of the newest snapshot kept. `waiting`: that snapshot, while it is below the floor and deltas
-    are still to come. `mismatch`: the newest head names the held version with another digest.
+    are still to come. `newest`: the highest version among the deltas. `unkept`: the deltas that the keeper does not
+    have yet, as they came. `mismatch`: the newest head names the held version with another digest.
     """
 
     base: int | None = None
     waiting: Snapshot | None = None
     deltas: dict[int, Delta] = field(default_factory=dict)
+    newest: int = 0
+    unkept: dict[int, bytes] = field(default_factory=dict)
     mismatch: bool = False
 
 
@@ -185,6 +199,8 @@ class StatusStore:
         self._floors = (floors or Floors()).without_keys_outside(frozenset(trust.keys))
         self._parts: dict[str, _Parts] = {}
         self._head: Head | None = None
+        self._rows: Mapping[str, HeadRow] = {}
+        self._unnamed_since: dict[str, int] = {}
         self._head_received = False
         self.view: Mapping[str, HeldList] = MappingProxyType({})
 
@@ -213,7 +229,8 @@ class StatusStore:
         return self._take(kind, data, now=now, list_topic=list_topic, restored=False)
 
     def restore(self, kind: Kind, data: bytes, *, now: int) -> Receipt:
-        """Take a message that this reader kept from an earlier run: snapshots, then deltas, then heads.
+        """Take a message that this reader kept from an earlier run: deltas, then snapshots, then heads. (So each list
+        is put together, and hashed, once.)
 
         It arrived then, so its `exp` and `iat` were judged then. Never raises a `ProtocolError`.
         """
@@ -226,13 +243,18 @@ class StatusStore:
             return True
         if held.version - parts.base > OLDEST_BASE:
             return True
-        row = self._row(uri)
-        return max(parts.deltas, default=0) > held.version or (row is not None and row.version > held.version)
+        return self.is_behind(uri)
+
+    def is_behind(self, uri: str) -> bool:
+        """Whether this list is not held, or a delta that is kept or the newest head is ahead of it."""
+        held, parts, row = self.view.get(uri), self._parts.get(uri), self._rows.get(uri)
+        if held is None:
+            return True
+        return (parts is not None and parts.newest > held.version) or (row is not None and row.version > held.version)
 
     def known_lists(self) -> frozenset[str]:
         """The lists that are held, kept in part, or named by the newest head."""
-        named = {row.uri for row in self._head.rows} if self._head else set()
-        return frozenset(named | self._parts.keys())
+        return frozenset(self._rows.keys() | self._parts.keys())
 
     def kept_versions(self, uri: str) -> tuple[int | None, frozenset[int]]:
         """The versions of the snapshot and of the deltas that rebuild this list: what a keeper must not forget."""
@@ -289,7 +311,7 @@ class StatusStore:
             return True, reports
         if message.version in parts.deltas:
             ahead = held is None or message.version > held.version
-            if ahead and parts.deltas[message.version].changes != message.changes:
+            if ahead and parts.deltas[message.version].changes != _slim(message).changes:
                 reports = (Report.CONFLICT,)
             return False, reports
         if parts.base is not None and message.version <= parts.base:
@@ -299,9 +321,20 @@ class StatusStore:
             if message.version < oldest:
                 return False, reports
             del parts.deltas[oldest]
-        parts.deltas[message.version] = message
-        self._keeper.keep_message(message.uri, Kind.DELTA, message.version, data)
+            parts.unkept.pop(oldest, None)
+        parts.deltas[message.version] = _slim(message)
+        parts.newest = max(parts.newest, message.version)
+        parts.unkept[message.version] = data
+        if held is not None and message.version <= held.version:
+            self._keep_deltas(message.uri, parts, held.version)
         return True, reports
+
+    def _keep_deltas(self, uri: str, parts: _Parts, version: int) -> None:
+        """Hand the keeper the deltas up to `version`; those that the base contains are of no use to it."""
+        for number in sorted(each for each in parts.unkept if each <= version):
+            data = parts.unkept.pop(number)
+            if parts.base is None or number > parts.base:
+                self._keeper.keep_message(uri, Kind.DELTA, number, data)
 
     def _rebuild(self, message: Snapshot | Delta, parts: _Parts) -> tuple[tuple[str, ...], tuple[Report, ...]]:
         """Rules 3, 4 and 8: the newest start and the unbroken run of deltas after it, swapped in if it may be."""
@@ -329,7 +362,7 @@ class StatusStore:
 
     def _mends(self, parts: _Parts, uri: str, version: int, digest: bytes) -> bool:
         """Rule 8."""
-        row = self._row(uri)
+        row = self._rows.get(uri)
         return parts.mismatch and row is not None and (row.version, row.digest) == (version, digest)
 
     def _swap(self, uri: str, mark: Mark, packed: bytes, digest: bytes) -> tuple[Report, ...]:
@@ -338,8 +371,9 @@ class StatusStore:
         renewed = None if renewal is None else renewal.value
         held = HeldList(uri=uri, version=mark.value, packed=packed, digest=digest, renewed=renewed)
         self._parts[uri].mismatch = False
+        self._keep_deltas(uri, self._parts[uri], mark.value)
         head = self._head
-        held, reports = self._judge(held, head, self._row(uri)) if head else (held, ())
+        held, reports = self._judge(held, head, self._rows.get(uri)) if head else (held, ())
         floors = self._floors.with_version(uri, mark)
         if head is not None:
             floors = floors.with_renewals(_renewal_marks([held], head, floors))
@@ -372,7 +406,7 @@ class StatusStore:
         if highest is not None and head.sequence < highest.value:
             return Receipt(detail=f"head: sequence {head.sequence} is below the highest accepted, {highest.value}")
         self._head_received = self._head_received or not restored
-        self._head = head
+        self._head, self._rows = head, {row.uri: row for row in head.rows}
         lists = dict(self.view)
         reports: list[Report] = []
         judged: list[HeldList] = []
@@ -382,18 +416,38 @@ class StatusStore:
                 judged.append(lists[row.uri])
                 reports += found
         self._keeper.keep_message("", Kind.HEAD, head.sequence, data)
+        dropped = self._unnamed(lists, head)
+        for uri in dropped:
+            lists.pop(uri, None)
+            del self._parts[uri]
         floors = self._floors.with_renewals(_renewal_marks(judged, head, self._floors))
+        floors = floors.without_lists(self._long_gone(floors, lists, head))
         self._keep_floors(replace(floors, sequence=Mark(value=head.sequence, kid=head.kid)))
         self.view = MappingProxyType(lists)
-        return Receipt(kept=True, reports=tuple(reports), detail=_mismatch_detail(reports))
+        return Receipt(kept=True, dropped=dropped, reports=tuple(reports), detail=_mismatch_detail(reports))
 
-    def _row(self, uri: str) -> HeadRow | None:
-        """The newest head's row for a list."""
-        return next((row for row in self._head.rows if row.uri == uri), None) if self._head else None
+    def _unnamed(self, lists: Mapping[str, HeldList], head: Head) -> tuple[str, ...]:
+        """Rule 9: the lists to let go. A list that was renewed was named then; others are watched from now on."""
+        since = {}
+        for uri in self._parts.keys() - self._rows.keys():
+            renewal = self._floors.renewals.get(uri) if uri in lists else None
+            since[uri] = renewal.value if renewal else self._unnamed_since.get(uri, head.iat)
+        self._unnamed_since = {uri: iat for uri, iat in since.items() if head.iat - iat <= UNNAMED}
+        return tuple(sorted(since.keys() - self._unnamed_since.keys()))
+
+    def _long_gone(self, floors: Floors, lists: Mapping[str, HeldList], head: Head) -> frozenset[str]:
+        """Rule 9: the lists whose floor is of no use any more."""
+        gone = floors.renewals.keys() - lists.keys() - self._rows.keys()
+        return frozenset(uri for uri in gone if head.iat - floors.renewals[uri].value > FLOOR_KEPT)
 
     def _keep_floors(self, floors: Floors) -> None:
         self._keeper.keep_floors(floors)
         self._floors = floors
+
+
+def _slim(delta: Delta) -> Delta:
+    """The same with its indexes in 4 bytes each: a store keeps 64 of each list."""
+    return replace(delta, changes={status: array("I", indexes) for status, indexes in delta.changes.items()})
 
 
 def _agrees(message: Snapshot | Delta, held: HeldList) -> bool:
@@ -429,4 +483,4 @@ def _receipt(
         detail = f"{what}: {', '.join(report.value for report in reports)}"
     elif not kept and not swapped:
         detail = f"{kind.value} of list {message.uri}, version {message.version}: already known"
-    return Receipt(kept=kept, swapped=swapped, reports=reports, detail=detail)
+    return Receipt(kept=kept, uri=message.uri, swapped=swapped, reports=reports, detail=detail)

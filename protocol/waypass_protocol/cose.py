@@ -33,20 +33,22 @@ SIGNATURE_LENGTH = 64
 
 _ALG, _KID, _TYP = 1, 4, 16
 _ANY_KID = b"any kid!"
-_TAG_AND_ARRAY, _EMPTY_MAP, _SIGNATURE_HEAD = b"\xd2\x84", b"\xa0", b"\x58\x40"
-_TAIL = len(_SIGNATURE_HEAD) + SIGNATURE_LENGTH
+_TAG_AND_ARRAY, _EMPTY_MAP, SIGNATURE_HEAD = b"\xd2\x84", b"\xa0", b"\x58\x40"
+_TAIL = len(SIGNATURE_HEAD) + SIGNATURE_LENGTH
 
 
 class Header(Enum):
     """The protected headers that exist: which algorithms, whether a `kid` is named, and the media type if any.
 
-    `openings` are the bytes of an envelope before its payload, one for each algorithm, with the `kid` cut out;
-    `protected_at`, `kid_at` and `payload_at` are where those parts begin.
+    `spelled` has the header for each algorithm, with `_ANY_KID` in the place of the `kid`. `openings` are the bytes of
+    an envelope before its payload, one for each algorithm, with the `kid` cut out; `protected_at`, `kid_at` and
+    `payload_at` are where those parts begin.
     """
 
     PASS = ((EDDSA, ED25519), True, None)
     PRESENTATION = ((ES256, ESP256), False, None)
     SNAPSHOT = ((EDDSA, ED25519), True, "application/statuslist+cwt")
+    COMPACT = ((EDDSA, ED25519), True, "application/waypass-compact+cbor")
     DELTA = ((EDDSA, ED25519), True, "application/waypass-delta+cbor")
     HEAD = ((EDDSA, ED25519), True, "application/waypass-head+cbor")
 
@@ -55,11 +57,17 @@ class Header(Enum):
         self.names_key = names_key
         self.media_type = media_type
         headers = [cbor.encode(self.fields(algorithm=each, kid=_ANY_KID)) for each in algorithms]
+        self.spelled = dict(zip(algorithms, headers, strict=True))
         openings = [_TAG_AND_ARRAY + cbor.byte_string(each) + _EMPTY_MAP for each in headers]
         self.payload_at = len(openings[0])
         self.protected_at = self.payload_at - len(_EMPTY_MAP) - len(headers[0])
         self.kid_at = openings[0].index(_ANY_KID) if names_key else self.payload_at
         self.openings = frozenset(each.replace(_ANY_KID, b"") for each in openings)
+
+    def begins(self, data: bytes) -> bool:
+        """Whether `data` begins as an envelope of this kind does; nothing after its header is looked at."""
+        kid_end = self.kid_at + KID_LENGTH if self.names_key else self.kid_at
+        return data[: self.kid_at] + data[kid_end : self.payload_at] in self.openings
 
     def fields(self, *, algorithm: int, kid: bytes | None) -> dict[int, object]:
         """The header's map for one algorithm and, where this kind names its key, one `kid`."""
@@ -102,7 +110,7 @@ def parse(data: bytes, header: Header) -> Envelope:
     if (
         data[: header.kid_at] + data[kid_end : header.payload_at] in header.openings
         and cbor.byte_string(payload) == string
-        and data[-_TAIL:-SIGNATURE_LENGTH] == _SIGNATURE_HEAD
+        and data[-_TAIL:-SIGNATURE_LENGTH] == SIGNATURE_HEAD
     ):
         return Envelope(
             protected=data[header.protected_at : header.payload_at - len(_EMPTY_MAP)],
@@ -115,12 +123,23 @@ def parse(data: bytes, header: Header) -> Envelope:
 
 def assemble(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """The bytes of a tagged COSE_Sign1 with an empty unprotected header."""
-    return cbor.encode(cbor2.CBORTag(18, [protected, {}, payload, signature]))
+    opening = _TAG_AND_ARRAY + cbor.byte_string(protected) + _EMPTY_MAP
+    return opening + cbor.byte_string(payload) + cbor.byte_string(signature)
+
+
+def spell(protected: bytes) -> tuple[bytes, bytes]:
+    """What comes before the payload's byte string in a `sig_structure` without further data and in what `assemble`
+    gives, for whoever signs many payloads under one header.
+    """
+    header = cbor.byte_string(protected)
+    return b"\x84\x6aSignature1" + header + cbor.byte_string(b""), _TAG_AND_ARRAY + header + _EMPTY_MAP
 
 
 def protected_header(header: Header, *, algorithm: int, kid: bytes | None = None) -> bytes:
-    """Encode the protected header of the given kind."""
-    return cbor.encode(header.fields(algorithm=algorithm, kid=kid))
+    """Encode the protected header of the given kind. Raises `Malformed` for a `kid` of another length than 8 bytes."""
+    if len(kid or _ANY_KID) != KID_LENGTH:
+        raise Malformed(f"COSE: expected a kid of {KID_LENGTH} bytes, got {len(kid or b'')}")
+    return header.spelled[algorithm].replace(_ANY_KID, kid or b"")
 
 
 def _what_is_wrong(data: bytes, header: Header) -> str:

@@ -38,3 +38,7 @@ class Expired(ProtocolError):
 
 class FromTheFuture(ProtocolError):
     """A message whose `iat` is further ahead than the clock skew allows."""
+
+
+class BadProof(ProtocolError):
+    """A proof of a log that has the right form and leads to another root."""

@@ -8,6 +8,7 @@ The JSON form is read strictly: exactly the members below, each of its type, oth
 
 import json
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,6 +58,16 @@ class Floors:
         """The floors after a head: renewed lists get its mark, lists whose age became unknown lose theirs."""
         renewals = {**self.renewals, **changes}
         return replace(self, renewals={uri: mark for uri, mark in renewals.items() if mark is not None})
+
+    def without_lists(self, uris: AbstractSet[str]) -> "Floors":
+        """The floors without what they say of these lists."""
+        if not uris:
+            return self
+        return replace(
+            self,
+            versions={uri: mark for uri, mark in self.versions.items() if uri not in uris},
+            renewals={uri: mark for uri, mark in self.renewals.items() if uri not in uris},
+        )
 
     def to_json(self) -> str:
         """The form that `read_floors` reads."""

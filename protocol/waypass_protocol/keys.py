@@ -17,7 +17,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -55,6 +55,7 @@ class Use(StrEnum):
     PASS = "pass"
     STATUS = "status"
     COMMAND = "command"
+    LOG = "log"
 
 
 def key_id(public_bytes: bytes) -> bytes:
@@ -124,6 +125,11 @@ class Signer(Protocol):
         """8 bytes, as `key_id` gives them."""
         ...
 
+    @property
+    def public(self) -> ed25519.Ed25519PublicKey:
+        """The public half."""
+        ...
+
     def sign(self, message: bytes) -> bytes:
         """An Ed25519 signature of 64 bytes."""
         ...
@@ -134,8 +140,13 @@ class MemorySigner:
 
     def __init__(self, private: ed25519.Ed25519PrivateKey) -> None:
         self._private = private
-        self.public = private.public_key()
-        self._kid = key_id(self.public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+        self._public = private.public_key()
+        self._kid = key_id(self._public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+    @property
+    def public(self) -> ed25519.Ed25519PublicKey:
+        """The public half."""
+        return self._public
 
     @property
     def kid(self) -> bytes:
@@ -148,7 +159,7 @@ class MemorySigner:
 
     def trusted(self, *, uses: frozenset[Use], nbf: int, exp: int) -> TrustedKey:
         """The public half, as it stands in a trust set."""
-        return TrustedKey(kid=self._kid, public=self.public, uses=uses, nbf=nbf, exp=exp)
+        return TrustedKey(kid=self._kid, public=self._public, uses=uses, nbf=nbf, exp=exp)
 
 
 def sign_envelope(payload: bytes, header: Header, signer: Signer) -> bytes:
@@ -163,6 +174,8 @@ class HolderKey:
     """The public P-256 key that a bound pass names in `cnf`; its private half never leaves the wallet."""
 
     public: ec.EllipticCurvePublicKey
+    _point: bytes = field(default=b"", compare=False, repr=False)
+    """X and y as they were read: to ask the library for them takes a tenth of a signature."""
 
     @staticmethod
     def from_coordinates(x: bytes, y: bytes) -> "HolderKey":
@@ -170,14 +183,15 @@ class HolderKey:
         if len(x) != COORDINATE_LENGTH or len(y) != COORDINATE_LENGTH:
             raise Malformed(f"holder key: expected coordinates of 32 bytes, got {len(x)} and {len(y)}")
         try:
-            return HolderKey(public=ec.EllipticCurvePublicKey.from_encoded_point(_P256, b"\x04" + x + y))
+            public = ec.EllipticCurvePublicKey.from_encoded_point(_P256, b"\x04" + x + y)
         except ValueError:
             raise Malformed("holder key: the point is not on P-256") from None
+        return HolderKey(public=public, _point=x + y)
 
     def coordinates(self) -> tuple[bytes, bytes]:
         """x and y, 32 bytes each."""
-        point = self.public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        return point[1:33], point[33:]
+        point = self._point or self.public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+        return point[:COORDINATE_LENGTH], point[COORDINATE_LENGTH:]
 
     def to_cose(self) -> dict[int, object]:
         """The COSE_Key (RFC 9052 §7, RFC 9053 §7.1.1) that stands in `cnf`."""
@@ -254,24 +268,29 @@ def _read_jwk(row: object, *, what: str) -> TrustedKey:
     if "d" in row:
         raise Malformed(f"{what}: holds a private part; a trust set holds public keys only")
     raw = read_base64url(row.get("x"), length=_ED25519_LENGTH, what=f"{what}: x")
-    _check_point(raw, what=what)
+    public = read_public_key(raw, what=f"{what}: x")
     kid = read_base64url(row.get("kid"), length=cose.KID_LENGTH, what=f"{what}: kid")
     if kid != key_id(raw):
         raise Malformed(f"{what}: expected kid {base64url(key_id(raw))} as computed from x, got {row['kid']}")
     nbf, exp = _read_seconds(row, "nbf", what), _read_seconds(row, "exp", what)
     if nbf >= exp:
         raise Malformed(f"{what}: expected nbf before exp, got {nbf} and {exp}")
-    public = ed25519.Ed25519PublicKey.from_public_bytes(raw)
     return TrustedKey(kid=kid, public=public, uses=_read_uses(row.get("waypass_uses"), what), nbf=nbf, exp=exp)
 
 
-def _check_point(raw: bytes, *, what: str) -> None:
-    """Rule 2's end. A point that is not on the curve is let through: no signature verifies with it."""
+def read_public_key(raw: bytes, *, what: str) -> ed25519.Ed25519PublicKey:
+    """A public key by rule 2. A point that is not on the curve is let through: no signature verifies with it.
+
+    Raises `Malformed` that begins with `what`.
+    """
+    if len(raw) != _ED25519_LENGTH:
+        raise Malformed(f"{what}: expected {_ED25519_LENGTH} bytes, got {len(raw)}")
     y = int.from_bytes(raw, "little") & ~(1 << 255)
     if y >= _ED25519_FIELD:
-        raise Malformed(f"{what}: x: expected a point in its canonical spelling")
+        raise Malformed(f"{what}: expected a point in its canonical spelling")
     if y in _SMALL_ORDER:
-        raise Malformed(f"{what}: x: expected a point of large order; under this one anybody can sign")
+        raise Malformed(f"{what}: expected a point of large order; under this one anybody can sign")
+    return ed25519.Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _read_uses(value: object, what: str) -> frozenset[Use]:

@@ -20,3 +20,8 @@ def check_name(value: object, *, what: str) -> str:
 def list_name(uri: str) -> str:
     """The LIST of a status list's topics: what follows the last `:` or `/` of its URI. Raises `Malformed`."""
     return check_name(re.split(r"[:/]", uri)[-1], what="status list URI: its last part")
+
+
+def natural_order(name: str) -> list[tuple[str, int]]:
+    """What names are sorted by for people: `lane-10` comes after `lane-9`."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]{0,9})", name)]

@@ -5,16 +5,22 @@ Each message is read in this order; the first rule that fails decides:
 1. it is within its size (`TooLarge`)
 2. the envelope and the payload have the form of their kind (`Malformed`)
 3. its key is trusted for `status` at the time (`UnknownKey`) and the signature verifies (`BadSignature`)
-4. a snapshot's list inflates to its exact size, a delta's indexes are ascending and each there once (`Malformed`)
+4. a snapshot's list inflates to its exact size, or is in its compact form, a delta's indexes are ascending and each
+   there once (`Malformed`)
+
+A snapshot has two forms: the Status List Token of the standard, and the compact one. Wherever one is read, the header
+says which it is.
 
 Times, versions, floors and ages are not judged here: `assembly` does that.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from waypass_protocol import bits, cbor, cose
+from waypass_protocol.compact import decode_compact, encode_compact
 from waypass_protocol.cose import Envelope, Header
 from waypass_protocol.errors import Malformed, TooLarge
 from waypass_protocol.keys import Signer, TrustSet, Use, sign_envelope
@@ -24,10 +30,13 @@ MAX_HEAD = 64 * 1024
 MAX_SNAPSHOT = MAX_DELTA = 512 * 1024
 DELTA_RING = 64
 SHA256_LENGTH = 32
+_ENVELOPE = 256
+"""Bytes; more than a head's envelope adds to its payload."""
 
 _ISS, _SUB, _EXP, _IAT = 1, 2, 4, 6
 _TTL, _STATUS_LIST = 65534, 65533
-_VERSION, _CHANGES, _SEQUENCE, _ROWS, _CHECKPOINT = -70010, -70011, -70012, -70013, -70014
+_VERSION, _CHANGES, _SEQUENCE, _ROWS, _CHECKPOINT, _COMPACT = -70010, -70011, -70012, -70013, -70014, -70015
+_SNAPSHOT_CLAIMS = frozenset({_SUB, _IAT, _EXP, _TTL, _VERSION})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,38 +86,37 @@ class HeadRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """What is current for all lists of a network, at `iat`."""
+    """What is current for all lists of a network, at `iat`.
+
+    `checkpoint` is the newest checkpoint of the network's public log: carried for whoever watches it, judged by nobody
+    who only opens gates.
+    """
 
     network: str
     iat: int
     sequence: int
     rows: tuple[HeadRow, ...]
     kid: bytes = b""
+    checkpoint: str | None = None
 
 
 def read_snapshot(data: bytes, trust: TrustSet, now: int, *, restored: bool = False) -> Snapshot:
-    """Read a snapshot by the module's rules; `restored`: see `_verify`. Raises as they say."""
-    envelope = _open(data, Header.SNAPSHOT, MAX_SNAPSHOT)
-    claims = _fields(envelope, {_SUB, _IAT, _EXP, _TTL, _STATUS_LIST, _VERSION}, "snapshot")
-    status_list = claims[_STATUS_LIST]
-    if not isinstance(status_list, dict) or status_list.keys() != {"bits", "lst"}:
-        raise Malformed("snapshot: expected a status list {bits, lst}")
-    if status_list["bits"] != bits.LIST_BITS:
-        raise Malformed(f"snapshot: expected {bits.LIST_BITS} bits, got {status_list['bits']!r}")
-    lst = status_list["lst"]
-    if not isinstance(lst, bytes):
-        raise Malformed(f"snapshot: expected lst as a byte string, got {type(lst).__name__}")
+    """Read a snapshot of either form by the module's rules; `restored`: see `_verify`. Raises as they say."""
+    compact = Header.COMPACT.begins(data)
+    envelope = _open(data, Header.COMPACT if compact else Header.SNAPSHOT, MAX_SNAPSHOT)
+    claims = _fields(envelope, _SNAPSHOT_CLAIMS | {_COMPACT if compact else _STATUS_LIST}, "snapshot")
+    form = claims[_COMPACT] if compact else _read_lst(claims[_STATUS_LIST])
     numbers = {name: read_uint(claims[name], f"snapshot: claim {name}") for name in (_IAT, _EXP, _TTL, _VERSION)}
     uri = _read_uri(claims[_SUB], "snapshot")
     _verify(envelope, trust, now, iat=numbers[_IAT], restored=restored)
-    # Inflated only now: an unsigned message costs no memory.
+    # Taken apart only now: an unsigned message costs no memory.
     return Snapshot(
         uri=uri,
         version=numbers[_VERSION],
         iat=numbers[_IAT],
         exp=numbers[_EXP],
         ttl=numbers[_TTL],
-        packed=bits.inflate(lst),
+        packed=decode_compact(form) if compact else bits.inflate(form),
         kid=envelope.kid,
     )
 
@@ -135,7 +143,8 @@ def read_head(data: bytes, trust: TrustSet, now: int, *, restored: bool = False)
     network = fields[_ISS]
     if not isinstance(network, str):
         raise Malformed(f"head: expected the network as text, got {type(network).__name__}")
-    if not isinstance(fields.get(_CHECKPOINT, b""), bytes | str):
+    checkpoint = fields.get(_CHECKPOINT, b"")
+    if not isinstance(checkpoint, bytes | str):
         raise Malformed("head: expected the checkpoint as a string")
     head = Head(
         network=network,
@@ -143,6 +152,7 @@ def read_head(data: bytes, trust: TrustSet, now: int, *, restored: bool = False)
         sequence=read_uint(fields[_SEQUENCE], "head: sequence"),
         rows=_read_rows(fields[_ROWS]),
         kid=envelope.kid,
+        checkpoint=checkpoint if isinstance(checkpoint, str) else None,
     )
     _verify(envelope, trust, now, iat=head.iat, restored=restored)
     return head
@@ -152,15 +162,14 @@ def sign_snapshot(snapshot: Snapshot, signer: Signer) -> bytes:
     """The Status List Token (CWT form) of a snapshot. Raises `Malformed` when the list is not 262,144 bytes."""
     if len(snapshot.packed) != bits.LIST_BYTES:
         raise Malformed(f"snapshot: expected {bits.LIST_BYTES} packed bytes, got {len(snapshot.packed)}")
-    claims = {
-        _SUB: snapshot.uri,
-        _IAT: snapshot.iat,
-        _EXP: snapshot.exp,
-        _TTL: snapshot.ttl,
-        _STATUS_LIST: {"bits": bits.LIST_BITS, "lst": bits.deflate(snapshot.packed)},
-        _VERSION: snapshot.version,
-    }
-    return sign_envelope(cbor.encode(claims), Header.SNAPSHOT, signer)
+    lst = {"bits": bits.LIST_BITS, "lst": bits.deflate(snapshot.packed)}
+    return sign_envelope(cbor.encode(_claims(snapshot) | {_STATUS_LIST: lst}), Header.SNAPSHOT, signer)
+
+
+def sign_compact(snapshot: Snapshot, signer: Signer) -> bytes:
+    """The compact form of a snapshot. Raises `Malformed` when the list is not 262,144 bytes."""
+    claims = _claims(snapshot) | {_COMPACT: encode_compact(snapshot.packed)}
+    return sign_envelope(cbor.encode(claims), Header.COMPACT, signer)
 
 
 def sign_delta(delta: Delta, signer: Signer) -> bytes:
@@ -172,11 +181,15 @@ def sign_delta(delta: Delta, signer: Signer) -> bytes:
 
 
 def sign_head(head: Head, signer: Signer) -> bytes:
-    """The signed message of a head."""
+    """The signed message of a head. A checkpoint that would make it too large is left out: gates need the rows."""
     rows = [[row.uri, row.version, row.digest] for row in head.rows]
     _read_rows(rows)
-    fields = {_ISS: head.network, _IAT: head.iat, _SEQUENCE: head.sequence, _ROWS: rows}
-    return sign_envelope(cbor.encode(fields), Header.HEAD, signer)
+    fields: dict[int, object] = {_ISS: head.network, _IAT: head.iat, _SEQUENCE: head.sequence, _ROWS: rows}
+    payload = cbor.encode(fields)
+    if head.checkpoint is not None:
+        fuller = cbor.encode({**fields, _CHECKPOINT: head.checkpoint})
+        payload = fuller if len(fuller) + _ENVELOPE <= MAX_HEAD else payload
+    return sign_envelope(payload, Header.HEAD, signer)
 
 
 def encode_indexes(indexes: Sequence[int]) -> bytes:
@@ -220,6 +233,29 @@ def decode_indexes(data: bytes) -> list[int]:
     return indexes
 
 
+def _claims(snapshot: Snapshot) -> dict[int, object]:
+    """What both forms say beside the list."""
+    return {
+        _SUB: snapshot.uri,
+        _IAT: snapshot.iat,
+        _EXP: snapshot.exp,
+        _TTL: snapshot.ttl,
+        _VERSION: snapshot.version,
+    }
+
+
+def _read_lst(status_list: object) -> bytes:
+    """The standard's compressed list, still to be inflated. Raises `Malformed`."""
+    if not isinstance(status_list, dict) or status_list.keys() != {"bits", "lst"}:
+        raise Malformed("snapshot: expected a status list {bits, lst}")
+    if status_list["bits"] != bits.LIST_BITS:
+        raise Malformed(f"snapshot: expected {bits.LIST_BITS} bits, got {status_list['bits']!r}")
+    lst = status_list["lst"]
+    if not isinstance(lst, bytes):
+        raise Malformed(f"snapshot: expected lst as a byte string, got {type(lst).__name__}")
+    return lst
+
+
 def _open(data: bytes, header: Header, limit: int) -> Envelope:
     if len(data) > limit:
         raise TooLarge(f"{header.name.lower()}: expected at most {limit} bytes, got {len(data)}")
@@ -227,7 +263,7 @@ def _open(data: bytes, header: Header, limit: int) -> Envelope:
 
 
 def _fields(
-    envelope: Envelope, required: set[int], what: str, optional: set[int] | frozenset[int] = frozenset()
+    envelope: Envelope, required: AbstractSet[int], what: str, optional: AbstractSet[int] = frozenset()
 ) -> dict[int, Any]:
     fields = cbor.decode(envelope.payload)
     if not isinstance(fields, dict):

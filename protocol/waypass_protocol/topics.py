@@ -35,12 +35,18 @@ class Topics:
     def __init__(self, network: str) -> None:
         self.root = f"waypass/1/{check_name(network, what='network')}"
         self.head = f"{self.root}/head"
+        self.log_checkpoint = f"{self.root}/log/checkpoint"
         self.all_deltas = f"{self.root}/status/+/delta/+"
         self.all_snapshots = f"{self.root}/status/+/snapshot"
+        self.all_compact = f"{self.root}/status/+/compact"
 
     def snapshot(self, list_name: str) -> str:
         """Where a list's snapshot is retained."""
         return f"{self.root}/status/{check_name(list_name, what='list')}/snapshot"
+
+    def compact(self, list_name: str) -> str:
+        """Where the smaller form of a list's snapshot is retained, for thin links."""
+        return f"{self.root}/status/{check_name(list_name, what='list')}/compact"
 
     def delta(self, list_name: str, version: int) -> str:
         """The place of a version in a list's ring."""
@@ -73,7 +79,7 @@ class Topics:
         if topic == self.head:
             return StatusTopic(kind=Kind.HEAD)
         rest = topic.removeprefix(f"{self.root}/status/")
-        match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})/(snapshot|delta/(0|[1-9][0-9]?))", rest)
+        match = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})/(snapshot|compact|delta/(0|[1-9][0-9]?))", rest)
         if rest == topic or match is None or (match[3] is not None and int(match[3]) >= DELTA_RING):
             raise Malformed(f"topic: expected a status topic of {self.root}, got {topic!r}")
         return StatusTopic(kind=Kind.DELTA if match[3] else Kind.SNAPSHOT, list_name=match[1])

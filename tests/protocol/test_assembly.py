@@ -85,14 +85,14 @@ def other_list(version: int, *, idx: int = 999) -> IssuedList:
 def test_a_snapshot_is_swapped_in() -> None:
     reader = Reader()
     receipt = reader.take(SNAPSHOT, RING.snapshots[5])
-    assert receipt == Receipt(kept=True, swapped=(URI,))
+    assert receipt == Receipt(kept=True, uri=URI, swapped=(URI,))
     assert (reader.version, reader.held.packed) == (5, RING.packed[5])
     assert reader.age() is None
 
 
 def test_deltas_wait_for_their_base() -> None:
     reader = Reader()
-    assert reader.take(DELTA, RING.deltas[7], RING.deltas[6]) == Receipt(kept=True)
+    assert reader.take(DELTA, RING.deltas[7], RING.deltas[6]) == Receipt(kept=True, uri=URI)
     assert reader.version is None
     assert reader.take(SNAPSHOT, RING.snapshots[5]).swapped == (URI,)
     assert reader.held.packed == RING.packed[7]
@@ -130,7 +130,7 @@ def test_a_newer_snapshot_becomes_the_base_and_changes_no_bit() -> None:
     reader = Reader()
     reader.take(SNAPSHOT, RING.snapshots[5])
     reader.take(DELTA, *[RING.deltas[version] for version in (6, 7, 8)])
-    assert reader.take(SNAPSHOT, RING.snapshots[7]) == Receipt(kept=True)
+    assert reader.take(SNAPSHOT, RING.snapshots[7]) == Receipt(kept=True, uri=URI)
     assert reader.version == 8
     assert reader.store.kept_versions(URI) == (7, frozenset({8}))
 

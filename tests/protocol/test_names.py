@@ -3,7 +3,7 @@
 import pytest
 
 from waypass_protocol.errors import Malformed
-from waypass_protocol.names import check_name, list_name
+from waypass_protocol.names import check_name, list_name, natural_order
 
 
 @pytest.mark.parametrize("name", ["m", "metro", "9", "A.b_c-d", "a" * 64])
@@ -50,3 +50,8 @@ def test_a_list_is_named_by_the_end_of_its_uri(uri: str, name: str) -> None:
 def test_refuses_a_uri_that_names_no_list(uri: str) -> None:
     with pytest.raises(Malformed, match="status list URI: its last part"):
         list_name(uri)
+
+
+def test_people_count_names_up() -> None:
+    names = ["lane-10", "lane-9", "gate", "lane-9b", "10", "9"]
+    assert sorted(names, key=natural_order) == ["9", "10", "gate", "lane-9", "lane-9b", "lane-10"]

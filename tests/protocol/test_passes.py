@@ -17,6 +17,7 @@ from waypass_protocol.passes import (
     MAX_TEXT,
     PASS_PREFIX,
     Aspect,
+    BoundForm,
     Pass,
     Place,
     decode_base45,
@@ -201,6 +202,14 @@ def test_signs_what_it_reads() -> None:
 def test_does_not_sign_what_a_reader_refuses() -> None:
     with pytest.raises(Malformed, match="expected exp 1 to"):
         sign_pass(Pass(iat=T, exp=T, place=GREEN.place, aspects=GREEN.aspects), signer(1))
+
+
+def test_a_form_refuses_what_a_reader_refuses() -> None:
+    too_long = Pass(iat=T, exp=T + MAX_LIFE_BOUND + 1, place=GREEN.place, aspects=GREEN.aspects, holder=holder(1).key)
+    with pytest.raises(Malformed, match="expected exp 1 to 604800 s after iat"):
+        BoundForm(too_long, signer(1))
+    with pytest.raises(Malformed, match="expected a bound pass, got one without a holder key"):
+        BoundForm(GREEN, signer(1))
 
 
 def test_reads_the_other_name_of_the_algorithm() -> None:

@@ -1,7 +1,7 @@
 """Every record comes back as it was written, over the whole range that the wire format allows."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,16 @@ from tests.support.issuing import NETWORK, NOW, holder, make_issuer
 
 from waypass_protocol import bits
 from waypass_protocol.floors import Floors, read_floors
-from waypass_protocol.passes import MAX_TEXT, PASS_PREFIX, Pass, decode_base45, encode_base45, parse_pass, sign_pass
+from waypass_protocol.passes import (
+    MAX_TEXT,
+    PASS_PREFIX,
+    BoundForm,
+    Pass,
+    decode_base45,
+    encode_base45,
+    parse_pass,
+    sign_pass,
+)
 from waypass_protocol.policy import Policy, read_policy
 from waypass_protocol.presentation import present, read_presentation
 from waypass_protocol.status import (
@@ -43,6 +52,19 @@ def test_passes(pass_: Pass) -> None:
     assert (read.aspects, read.hint) == (pass_.aspects, pass_.hint)
     assert (read.holder and read.holder.coordinates()) == (pass_.holder and pass_.holder.coordinates())
     ISSUER.trust.keys[ISSUER.passes.kid].verify(signed.envelope)
+
+
+@settings(deadline=None)
+@given(st.lists(passes(), min_size=1, max_size=4))
+def test_a_form_spells_each_pass_as_it_is_signed_alone(several: list[Pass]) -> None:
+    model = several[0]
+    assume(model.holder is not None)
+    form = BoundForm(model, ISSUER.passes)
+    for each in several:
+        key = each.holder or model.holder
+        assert key is not None
+        alone = replace(model, holder=key, place=replace(model.place, idx=each.place.idx))
+        assert form.sign(each.place.idx, key) == sign_pass(alone, ISSUER.passes)
 
 
 @settings(deadline=None)

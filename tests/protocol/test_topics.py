@@ -14,11 +14,13 @@ METRO = Topics("metro")
 def test_they_stand_as_in_the_wire_format() -> None:
     assert METRO.head == "waypass/1/metro/head"
     assert METRO.snapshot("17") == "waypass/1/metro/status/17/snapshot"
+    assert METRO.compact("17") == "waypass/1/metro/status/17/compact"
     assert METRO.delta("17", 130) == "waypass/1/metro/status/17/delta/2"
     assert METRO.reader("gate-3", "presence") == "waypass/1/metro/reader/gate-3/presence"
     assert METRO.reader("+", "state") == "waypass/1/metro/reader/+/state"
-    assert (METRO.all_snapshots, METRO.all_deltas) == (
+    assert (METRO.all_snapshots, METRO.all_compact, METRO.all_deltas) == (
         "waypass/1/metro/status/+/snapshot",
+        "waypass/1/metro/status/+/compact",
         "waypass/1/metro/status/+/delta/+",
     )
 
@@ -31,6 +33,7 @@ def test_they_read_back(network: str, name: str, version: int, leaf: str) -> Non
     topics = Topics(network)
     assert topics.read_status(topics.head) == StatusTopic(kind=Kind.HEAD)
     assert topics.read_status(topics.snapshot(name)) == StatusTopic(kind=Kind.SNAPSHOT, list_name=name)
+    assert topics.read_status(topics.compact(name)) == StatusTopic(kind=Kind.SNAPSHOT, list_name=name)
     assert topics.read_status(topics.delta(name, version)) == StatusTopic(kind=Kind.DELTA, list_name=name)
     assert topics.read_reader(topics.reader(name, leaf)) == ReaderTopic(reader=name, leaf=leaf)
 
