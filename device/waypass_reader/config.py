@@ -70,6 +70,9 @@ class SimulatedTable(StrictTable):
     flaw: Literal["none", "nobody-walks", "relay-dead", "relay-stuck", "sensor-stuck", "sensor-silent"] = Field(
         default="none", description="What is wrong with it."
     )
+    record: PathBeside | None = Field(
+        default=None, description="A file for the relay's changes with their times; absent, none."
+    )
 
 
 class TurnstileTable(StrictTable):
@@ -181,6 +184,7 @@ class TurnstileTable(StrictTable):
             walk_seconds=self.simulated.walk_seconds,
             turn_seconds=self.simulated.turn_seconds,
             flaw=Flaw(self.simulated.flaw),
+            record=self.simulated.record,
         )
 
 
@@ -354,6 +358,10 @@ class ReaderTable(StrictTable):
     also: list[Literal["en", "zh", "ar"]] | None = Field(
         default=None,
         description="What the screens speak besides, smaller below it; absent, English, or Chinese below English.",
+    )
+    status_form: Literal["standard", "compact"] = Field(
+        default="standard",
+        description="How snapshots of status lists come: as the standard has them, or, on a thin link, smaller.",
     )
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")

@@ -44,7 +44,8 @@ _STYLES: Mapping[Shown, str] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Showing:
-    """One decision of one lane. `at` is UNIX seconds; the two durations are milliseconds."""
+    """One decision of one lane. `at` is UNIX seconds; durations are milliseconds; `frame_at_ns` is the frame's own time
+    on the monotonic clock, 0 where nobody told it."""
 
     lane: str
     outcome: Outcome
@@ -53,6 +54,8 @@ class Showing:
     frame_to_decision_ms: float
     decode_ms: float
     at: float
+    decide_ms: float = 0.0
+    frame_at_ns: int = 0
 
 
 class Display(Protocol):
@@ -201,6 +204,8 @@ class LinesDisplay:
             "aspect": showing.aspect.value,
             "frame_to_decision_ms": round(showing.frame_to_decision_ms, 3),
             "decode_ms": round(showing.decode_ms, 3),
+            "decide_ms": round(showing.decide_ms, 3),
+            "frame_at_ns": showing.frame_at_ns,
             "at": showing.at,
         }
         self._writer.write(json.dumps(line))

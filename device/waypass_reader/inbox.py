@@ -1,7 +1,9 @@
 """The status inbox: what arrives from the network or from disk, on its way into the lists that decisions read.
 
 Messages are handed in one after the other. Each goes to the status store, which verifies it, keeps it on disk and swaps
-the list in memory, in that order; lanes read `StatusStore.view` and never wait for this. What was refused is counted by
+the list in memory, in that order; lanes read `StatusStore.view` and never wait for this. Of what the broker retained,
+which comes all at once, several are kept on disk together, after the swap; `settle` writes what still waits, and the
+reader does that before it says what it holds. What was refused is counted by
 reason and logged at most once a minute a reason.
 
 A message that was refused for its time (from the future, expired, a key that is not yet or no longer trusted) may be
@@ -54,23 +56,36 @@ class StatusInbox:
         self._keeper.restore(self.store, now=int(now))
         self._since = dict.fromkeys(self.store.view, now)
 
-    def take(self, kind: Kind, data: bytes, *, list_topic: str | None = None) -> Change:
-        """Take one message as it came; `list_topic` is the list that its topic names."""
+    def take(self, kind: Kind, data: bytes, *, list_topic: str | None = None, more: bool = False) -> Change:
+        """Take one message as it came; `list_topic` is the list that its topic names. With `more`, others are about to
+        come, and what is kept of it may wait for them.
+        """
         with self._lock:
             now = self._clock.now()
+            self._keeper.gather(more=more)
             receipt = self.store.receive(kind, data, now=int(now), list_topic=list_topic)
             swapped_at = self._clock.now()
             self._since |= dict.fromkeys(receipt.swapped, swapped_at)
-            if receipt.kept and kind is not Kind.HEAD:
-                for uri in self.store.known_lists():
-                    self._keeper.forget_unneeded(self.store, uri)
+            for uri in receipt.dropped:
+                self._since.pop(uri, None)
+            for uri in (*receipt.dropped, *((receipt.uri,) if receipt.kept and receipt.uri else ())):
+                self._keeper.forget_unneeded(self.store, uri)
+        for uri in receipt.dropped:
+            self._log.info("a list that no head names any more is let go", list=uri)
         self._note(receipt)
         return Change(lists=receipt.swapped, head=receipt.kept and kind is Kind.HEAD)
 
-    def refuse_topic(self, detail: str) -> None:
-        """Count a message whose topic carries no status message of this network."""
-        if self._reports.note(Report.WRONG_PLACE.value, now_ns=self._clock.monotonic_ns()):
-            self._log.warning("a message was refused", reason=Report.WRONG_PLACE.value, detail=detail)
+    def refuse(self, report: Report, detail: str) -> None:
+        """Count a message that the store need not see."""
+        if self._reports.note(report.value, now_ns=self._clock.monotonic_ns()):
+            self._log.warning("a message was refused", reason=report.value, detail=detail)
+
+    def settle(self) -> None:
+        """Write what waits for more to come."""
+        with self._lock:
+            if self._keeper.gathered:
+                self._keeper.gather(more=False)
+                self._keeper.write_waiting()
 
     def retry_disk(self) -> None:
         """Write what could not be written before, tried once a second."""

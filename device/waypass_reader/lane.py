@@ -212,6 +212,8 @@ class Lane:
             judgement.decision,
             frame_to_decision_ms=(decided_ns - frame.at_ns) / 1e6,
             decode_ms=(decoded_ns - started_ns) / 1e6,
+            decide_ms=(decided_ns - decoded_ns) / 1e6,
+            frame_at_ns=frame.at_ns,
             memo=judgement.memo,
         )
         if not self.in_order:

@@ -1,16 +1,24 @@
 """The reader's side of MQTT: status messages in, what the reader says of itself out.
 
 1. The session is clean. At every connect the reader says that it is online (retained; its last will says offline) and
-   subscribes: the head first, then all deltas, and a list's snapshot only while it is needed (`snapshots`).
-2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it.
+   subscribes: the head first, then all deltas, and a list's snapshot only while it is needed (`snapshots`), in the
+   standard's form or, on a thin link, in whichever is smaller.
+2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it. Retained ones come
+   all at once and are kept on disk together; what is said of them in `state` is on the disk by then.
 3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
    100 ms, and every 30 s; never because somebody came or was let through by staff, since it may leave the station.
-   `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state, so that
-   staff see it after a break too. Counts wait for a connection, for a day.
+   `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state and every
+   5 s, so that staff see it after a break too, whoever came back first. Counts wait for a connection, for a day.
 4. Without a broker the reader goes on; the client tries again after 100 ms, then twice as long each time, up to 2 s.
    What the station's readers tell each other of re-entry (`sharing`) goes the same way, and is not kept for later.
 5. When the clock becomes trusted, or was set, after messages were refused for their time, all is asked for again.
-6. An error that nobody foresaw is logged by its kind and costs one message or one look. Were it to end the client's
+6. A message larger than any of the wire format's is refused as it is, whatever its topic. The library has read all of
+   it by then; what a broker passes on at most is the broker's setting.
+7. A subscription that the broker refuses is logged, asked for again (`subscriptions`), and told as trouble until it is
+   granted: without it the lists would grow old without a word. When a list stays behind the newest head, or behind a
+   delta that is there, all is asked for again: a cluster may lose what is published just while it takes a subscription
+   (`snapshots`). With several addresses of the broker, the next attempt is at the next one (`broker_address`).
+8. An error that nobody foresaw is logged by its kind and costs one message or one look. Were it to end the client's
    thread, the reader would go on deciding, deaf, and call itself connected.
 """
 
@@ -18,15 +26,16 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from waypass_protocol.assembly import Report
 from waypass_protocol.errors import Malformed
 from waypass_protocol.messages import (
+    MAX_MESSAGE,
     HourCounts,
     LaneState,
     LiveMessage,
@@ -38,36 +47,29 @@ from waypass_protocol.messages import (
     StateMessage,
     encode_message,
 )
+from waypass_protocol.status import MAX_DELTA, MAX_HEAD, MAX_SNAPSHOT
 from waypass_protocol.topics import Topics
+from waypass_reader.broker_address import BrokerAddress, Turns, secure
 from waypass_reader.clock import Clock
-from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.log import Log, ReportLimiter
-from waypass_reader.snapshots import SnapshotWanted
+from waypass_reader.snapshots import GapWatch, SnapshotWanted
+from waypass_reader.subscriptions import Subscriptions
 from waypass_reader.supervision import HANGS_NS
 
 STATE_GAP_NS = 100 * 10**6
+STATE_NS_A_BYTE = 10**9 // 20_000
+"""With many lists a state is long: at most 20 kB a second of it, so that a thin link has room for what matters."""
 STATE_EVERY_NS = 30 * 10**9
+WAITING_EVERY_NS = 5 * 10**9
 CHORE_SECONDS = 0.05
-KEEPALIVE_SECONDS = 10
 GOODBYE_SECONDS = 2.0
 CONNECT_SECONDS = 2.0
 RECONNECT_SECONDS = (0.1, 2.0)
 CLOCK_STEP_SECONDS = 5.0
+MAX_PAYLOAD = max(MAX_HEAD, MAX_DELTA, MAX_SNAPSHOT, MAX_MESSAGE)
+WELL = "ok"
 COUNTS_WAITING = 1500  # a day of minutes, and its hours
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BrokerAddress:
-    """Where the broker is, and how the reader is known there. `ca` turns TLS on."""
-
-    host: str
-    port: int
-    username: str | None = None
-    password_file: Path | None = None
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 class Outlet(Protocol):
@@ -87,7 +89,7 @@ class NoLink:
 class StatusLink:
     """One reader's connection to its broker; see the module's docstring. `state` is asked for its state message."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a reader has, each under its name
         self,
         *,
         address: BrokerAddress,
@@ -98,8 +100,10 @@ class StatusLink:
         log: Log,
         state: Callable[[], StateMessage],
         hear_reentry: Callable[[str, bytes], None] | None = None,
+        compact: bool = False,
     ) -> None:
         """`hear_reentry` is given what other readers of the station tell; without it they are not listened to.
+        `compact`: whether snapshots come in whichever form is smaller.
 
         Raises `ConfigurationError` when a password, certificate or key file is of no use."""
         self._topics = topics
@@ -109,8 +113,11 @@ class StatusLink:
         self._log = log
         self._state = state
         self._hear_reentry = hear_reentry
+        self._snapshot_topic = topics.compact if compact else topics.snapshot
         self._lock = threading.RLock()
         self._wanted = SnapshotWanted(inbox.store)
+        self._gaps = GapWatch(inbox.store)
+        self._subscriptions = Subscriptions()
         self._connected = False
         self._told_unreachable = False
         self._broken_lanes: set[str] = set()
@@ -120,10 +127,12 @@ class StatusLink:
         self._waiting_lock = threading.Lock()
         self._state_changed = False
         self._state_said_ns: int | None = None
+        self._waiting_said_ns = 0
+        self._state_size = 0
         self._counts: deque[MinuteCounts | HourCounts] = deque(maxlen=COUNTS_WAITING)
         self._trusted = False
         self._offset = clock.now() - clock.monotonic_ns() / 1e9
-        self._place = f"{address.host}:{address.port}"
+        self._turns = Turns(address)
         self._client = self._make_client(address)
         self._ending = threading.Event()
         self._chores_ns: int | None = None
@@ -134,6 +143,12 @@ class StatusLink:
     def connected(self) -> bool:
         """Whether the broker accepted this reader and the connection stands."""
         return self._connected
+
+    @property
+    def trouble(self) -> str:
+        """ "ok", or what the broker does not let this reader have."""
+        refused = sorted(self._subscriptions.refused)
+        return f"the broker refuses to give {', '.join(refused)}; look at its access list" if refused else WELL
 
     def hangs(self, now_ns: int) -> bool:
         """Whether the thread of the chores, or the client's in our hands, has been at one thing for too long."""
@@ -202,6 +217,7 @@ class StatusLink:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.max_queued_messages_set(COUNTS_WAITING)
         client.connect_timeout = CONNECT_SECONDS
         least, most = RECONNECT_SECONDS
@@ -210,20 +226,22 @@ class StatusLink:
         offline = encode_message(PresenceMessage(presence=Presence.OFFLINE))
         client.will_set(self._topics.reader(self._reader, "presence"), offline, qos=1, retain=True)
         secure(client, address)
-        client.connect_async(address.host, address.port, keepalive=KEEPALIVE_SECONDS)
+        self._turns.begin(client)
         return client
 
     def _on_connect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
             if not self._told_unreachable:
                 self._told_unreachable = True
-                self._log.warning("the broker refused this reader", broker=self._place, cause=str(code))
+                self._log.warning("the broker refused this reader", broker=self._turns.place, cause=str(code))
             return
         with self._lock:
             self._told_unreachable = False
             self._wanted.forget_asked()
+            self._gaps.forget()
+            self._subscriptions.forget()
             self._connected = True
-        self._log.info("connected", broker=self._place)
+        self._log.info("connected", broker=self._turns.place)
         self._guard(self._greet)
 
     def _greet(self) -> None:
@@ -233,25 +251,39 @@ class StatusLink:
         self._say_counts()
         self._say_state()
 
-    def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
+    def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
         # The library does not say why; nobody listens there in most cases, or the network is out.
         self._tell_unreachable("the broker can't be reached; the gate decides by its policy", "no connection")
+        self._turns.next(client)
 
-    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+    def _on_disconnect(self, client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         was_connected, self._connected = self._connected, False
-        if was_connected and not self._ending.is_set():
+        if self._ending.is_set():
+            return
+        if was_connected:
             self._tell_unreachable("the connection to the broker is lost; the gate decides by its policy", str(code))
+        self._turns.next(client)
+
+    def _on_subscribe(self, _client: mqtt.Client, _data: Any, number: int, codes: Any, _properties: Any) -> None:
+        """Rule 7."""
+        with self._lock:
+            before = self._subscriptions.refused
+            self._subscriptions.answered(number, codes, self._clock.monotonic_ns())
+            new = self._subscriptions.refused - before
+            self._state_changed |= before != self._subscriptions.refused
+        for topic in sorted(new):
+            self._log.warning("the broker refused a subscription", broker=self._turns.place, topic=topic)
 
     def _tell_unreachable(self, event: str, cause: str) -> None:
         if not self._told_unreachable:
             self._told_unreachable = True
-            self._log.warning(event, broker=self._place, cause=cause)
+            self._log.warning(event, broker=self._turns.place, cause=cause)
 
     def _guard(self, work: Callable[[], None]) -> None:
-        """Rule 6."""
+        """Rule 8."""
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - rule 6 says why
+        except Exception as error:  # noqa: BLE001 - rule 8 says why
             kind = type(error).__name__
             if self._unforeseen.note(kind, now_ns=self._clock.monotonic_ns()):
                 self._log.warning("an unforeseen error in the link to the broker", kind=kind)
@@ -262,15 +294,20 @@ class StatusLink:
         self._working_ns = None
 
     def _take(self, message: mqtt.MQTTMessage) -> None:
-        """Rule 2."""
+        """Rules 2 and 6."""
+        if len(message.payload) > MAX_PAYLOAD:
+            self._inbox.refuse(Report.TOO_LARGE, f"expected at most {MAX_PAYLOAD} bytes, got {len(message.payload)}")
+            return
         if self._hear_reentry is not None and self._take_reentry(self._hear_reentry, message):
             return
         try:
             topic = self._topics.read_status(message.topic)
         except (Malformed, UnicodeDecodeError):
-            self._inbox.refuse_topic("a topic that carries no status message of this network")
+            self._inbox.refuse(Report.WRONG_PLACE, "a topic that carries no status message of this network")
             return
-        change = self._inbox.take(topic.kind, bytes(message.payload), list_topic=topic.list_name or None)
+        change = self._inbox.take(
+            topic.kind, bytes(message.payload), list_topic=topic.list_name or None, more=message.retain
+        )
         self._update_snapshots()
         if change.any:
             self._state_changed = True
@@ -283,16 +320,17 @@ class StatusLink:
             if reader is not None and not message.retain:
                 hear(reader, bytes(message.payload))
         except (Malformed, UnicodeDecodeError):
-            self._inbox.refuse_topic("a re-entry mark that is none")
+            self._inbox.refuse(Report.WRONG_PLACE, "a re-entry mark that is none")
             return True
         return reader is not None
 
     def _subscribe_all(self) -> None:
         """Rule 1. The broker sends what is retained, also for a topic that was subscribed before."""
-        self._client.subscribe(self._topics.head, qos=0)
-        self._client.subscribe(self._topics.all_deltas, qos=1)
-        if self._hear_reentry is not None:
-            self._client.subscribe(self._topics.reentry("+"), qos=0)
+        with self._lock:
+            self._subscriptions.subscribe(self._client, self._topics.head, 0)
+            self._subscriptions.subscribe(self._client, self._topics.all_deltas, 1)
+            if self._hear_reentry is not None:
+                self._subscriptions.subscribe(self._client, self._topics.reentry("+"), 0)
         self._update_snapshots()
 
     def _update_snapshots(self) -> None:
@@ -301,9 +339,9 @@ class StatusLink:
                 return
             subscribe, unsubscribe = self._wanted.changes(self._clock.monotonic_ns())
             for name in subscribe:
-                self._client.subscribe(self._topics.snapshot(name), qos=1)
+                self._subscriptions.subscribe(self._client, self._snapshot_topic(name), 1)
             for name in unsubscribe:
-                self._client.unsubscribe(self._topics.snapshot(name))
+                self._subscriptions.unsubscribe(self._client, self._snapshot_topic(name))
 
     def _do_chores(self) -> None:
         """The thread that looks after everything that is due by time."""
@@ -311,12 +349,26 @@ class StatusLink:
             self._chores_ns = self._clock.monotonic_ns()
             for chore in (
                 self._update_snapshots,
+                self._ask_again,
+                self._inbox.settle,
                 self._say_state_if_due,
+                self._say_who_waits_if_due,
                 self._ask_again_after_clock_change,
                 self._inbox.retry_disk,
             ):
                 self._guard(chore)
         self._chores_ns = None
+
+    def _ask_again(self) -> None:
+        """Rule 7."""
+        now_ns = self._clock.monotonic_ns()
+        with self._lock:
+            if not self._connected:
+                return
+            self._subscriptions.ask_again(self._client, now_ns)
+            if self._gaps.due(now_ns):
+                self._wanted.forget_asked()
+                self._subscribe_all()
 
     def _ask_again_after_clock_change(self) -> None:
         """Rule 5."""
@@ -336,15 +388,27 @@ class StatusLink:
     def _say_state_if_due(self) -> None:
         with self._lock:
             since = None if self._state_said_ns is None else self._clock.monotonic_ns() - self._state_said_ns
-            due = since is None or since >= (STATE_GAP_NS if self._state_changed else STATE_EVERY_NS)
+            gap = max(STATE_GAP_NS, self._state_size * STATE_NS_A_BYTE)
+            due = since is None or since >= (gap if self._state_changed else STATE_EVERY_NS)
             if due and self._connected:
                 self._say_state()
 
     def _say_state(self) -> None:
+        self._inbox.settle()  # what a reader says that it holds, it holds after a power cut too
         with self._lock:
             self._state_changed = False
             self._state_said_ns = self._clock.monotonic_ns()
-            self._publish(self._state(), "state", retain=True)
+            payload = encode_message(self._state())
+            self._state_size = len(payload)
+            self._send(payload, "state", retain=True)
+        self._say_who_waits()
+
+    def _say_who_waits_if_due(self) -> None:
+        if self._connected and self._clock.monotonic_ns() - self._waiting_said_ns >= WAITING_EVERY_NS:
+            self._say_who_waits()
+
+    def _say_who_waits(self) -> None:
+        self._waiting_said_ns = self._clock.monotonic_ns()
         # Under the lock, so that what a lane says next comes after.
         with self._waiting_lock:
             for message in self._waiting.values():
@@ -358,32 +422,10 @@ class StatusLink:
     def _publish(
         self, message: ReaderMessage, leaf: str, *, qos: int = 1, retain: bool = False
     ) -> mqtt.MQTTMessageInfo:
-        return self._client.publish(self._topics.reader(self._reader, leaf), encode_message(message), qos, retain)
+        return self._send(encode_message(message), leaf, qos=qos, retain=retain)
 
-
-def secure(client: mqtt.Client, address: BrokerAddress) -> None:
-    """Password and TLS. Raises `ConfigurationError`."""
-    if address.username is not None:
-        client.username_pw_set(address.username, _read_password(address.password_file))
-    if address.ca is not None:
-        try:
-            client.tls_set(
-                ca_certs=str(address.ca),
-                certfile=None if address.certificate is None else str(address.certificate),
-                keyfile=None if address.key is None else str(address.key),
-            )
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise ConfigurationError(f"broker: its TLS files can't be used: {error}") from error
-
-
-def _read_password(path: Path | None) -> str | None:
-    """The first line of the password file."""
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").partition("\n")[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"broker: password_file {path} can't be read: {error}") from error
+    def _send(self, payload: bytes, leaf: str, *, qos: int = 1, retain: bool = False) -> mqtt.MQTTMessageInfo:
+        return self._client.publish(self._topics.reader(self._reader, leaf), payload, qos, retain)
 
 
 def _send_at_once(_client: mqtt.Client, _data: Any, connection: Any) -> None:

@@ -122,7 +122,14 @@ class Passage:
             self._step(Event.SAW)
 
     def decide(
-        self, decision: Decision, *, frame_to_decision_ms: float, decode_ms: float, memo: Memo | None = None
+        self,
+        decision: Decision,
+        *,
+        frame_to_decision_ms: float,
+        decode_ms: float,
+        decide_ms: float = 0.0,
+        frame_at_ns: int = 0,
+        memo: Memo | None = None,
     ) -> None:
         """Rule 1. A turnstile that fails makes the lane out of order; nothing is shown or counted then."""
         opens = decision.outcome is Outcome.OPEN
@@ -144,6 +151,8 @@ class Passage:
                         frame_to_decision_ms=frame_to_decision_ms,
                         decode_ms=decode_ms,
                         at=now,
+                        decide_ms=decide_ms,
+                        frame_at_ns=frame_at_ns,
                     )
                 )
             self._counts.note(decision.outcome, decision.reason, milliseconds=frame_to_decision_ms, now=now)

@@ -204,6 +204,8 @@ class Reader:
         health |= self._shared.health()
         if self._sharing is not None:
             health["re-entry"] = self._sharing.health
+        if self._link is not None and self._link.trouble != WORKS:
+            health["broker"] = self._link.trouble
         if self._writer.dropped:
             health["display"] = f"{self._writer.dropped} lines were dropped"
         return StateMessage(
@@ -229,6 +231,7 @@ class Reader:
             log=self._log,
             state=self.state,
             hear_reentry=None if self._sharing is None else self._sharing.hear,
+            compact=self._table.status_form == "compact",
         )
 
     def _make_sharing(self, table: StationBoxTable) -> Sharing:

@@ -6,18 +6,26 @@ It stands beside the real `GpioTurnstile`, which drives the same pins and does n
 1. A pulse of the relay lets one person through. They walk `walk_seconds` after it began, if anybody does, and the
    sensor is on for `turn_seconds` while they turn it.
 2. `relay_sense` follows the relay as a second pair of contacts would.
-3. A flaw can be put in and taken out at any time: `Flaw` has them.
+3. With `record`, each change of the relay is a line of JSON in that file: `at_ns` of the machine's monotonic clock, and
+   whether it was `pulled`. So another process can tell when the barrier was let go.
+4. A flaw can be put in and taken out at any time: `Flaw` has them.
 """
 
+import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from gpiozero.pins.mock import MockFactory, MockPin, MockPWMPin
 
+from waypass_reader.display import Writer
+from waypass_reader.errors import ReaderError
 from waypass_reader.inputs import Level
+from waypass_reader.mock_pins import Forgetting
 
 
 class Flaw(StrEnum):
@@ -42,6 +50,7 @@ class Mechanics:
     walk_seconds: float = 0.5
     turn_seconds: float = 0.1
     flaw: Flaw = Flaw.NONE
+    record: Path | None = None
 
 
 class _Telling:
@@ -59,19 +68,41 @@ class _Telling:
         return changed
 
 
-class _RelayPin(_Telling, MockPin):  # type: ignore[misc]  # gpiozero has no types
+class _RelayPin(_Telling, Forgetting, MockPin):  # type: ignore[misc]  # gpiozero has no types
     """Of a factory that has no tones."""
 
 
-class _RelayPWMPin(_Telling, MockPWMPin):  # type: ignore[misc]
+class _RelayPWMPin(_Telling, Forgetting, MockPWMPin):  # type: ignore[misc]
     """Of a factory whose pins can sound a tone: it takes no others."""
+
+
+class _Record:
+    """The relay's changes in a file, written by a thread of its own: the lane does not wait for the disk."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise ReaderError(f"record {path}: can't be written: {error.strerror}") from error
+        self._writer = Writer(self._file)
+
+    def note(self, at_ns: int, *, pulled: bool) -> None:
+        """A change."""
+        self._writer.write(json.dumps({"at_ns": at_ns, "pulled": pulled}))
+
+    def close(self) -> None:
+        """Write what waits."""
+        self._writer.close()
+        self._file.close()
 
 
 class SimulatedTurnstile:
     """The mechanics behind some mock pins; made before what drives them."""
 
     def __init__(self, mechanics: Mechanics, *, factory: MockFactory) -> None:
+        """Raises `ReaderError` when the record can't be written."""
         self.flaw = mechanics.flaw
+        self._record = None if mechanics.record is None else _Record(mechanics.record)
         self._mechanics = mechanics
         self._lock = threading.Lock()
         self._walks: list[threading.Timer] = []
@@ -103,8 +134,12 @@ class SimulatedTurnstile:
         with self._lock:
             for walk in self._walks:
                 walk.cancel()
+        if self._record is not None:
+            self._record.close()
 
     def _relay_changed(self, pulled: bool) -> None:
+        if self._record is not None:
+            self._record.note(time.monotonic_ns(), pulled=pulled)
         if pulled and self.flaw is not Flaw.RELAY_DEAD:
             self._put(self._sense, closed=True)
             if self.flaw is not Flaw.NOBODY_WALKS and self._sensor is not None:

@@ -1,6 +1,7 @@
 """A folder of status messages, as they came over MQTT, offered to a status store.
 
-1. `*.snapshot` and `*.delta` arrive first, in the order of their names; no other file but `*.head` is looked at.
+1. `*.snapshot`, `*.compact` and `*.delta` arrive first, in the order of their names; no other file but `*.head` is
+   looked at.
 2. Then the heads, the highest sequence first, so that only that one counts: whatever is below it is ignored, and an
    older head can't renew a list that a newer one does not name. Among equal sequences the newest comes last and stays.
    A head that does not verify has no sequence to speak of; it comes at the end, to be refused.
@@ -21,7 +22,7 @@ from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import TrustSet
 from waypass_protocol.status import MAX_SNAPSHOT, read_head
 
-_PART_KINDS = {".snapshot": Kind.SNAPSHOT, ".delta": Kind.DELTA}
+_PART_KINDS = {".snapshot": Kind.SNAPSHOT, ".compact": Kind.SNAPSHOT, ".delta": Kind.DELTA}
 _HEAD_SUFFIX = ".head"
 
 
@@ -47,7 +48,7 @@ def load_folder(store: StatusStore, folder: Path, *, trust: TrustSet, now: int) 
     parts = [path for path in paths if path.suffix in _PART_KINDS]
     heads = [path for path in paths if path.suffix == _HEAD_SUFFIX]
     if not parts and not heads:
-        yield Complaint(what=f"status folder {folder}", why="holds no *.snapshot, *.delta or *.head")
+        yield Complaint(what=f"status folder {folder}", why="holds no *.snapshot, *.compact, *.delta or *.head")
     arrivals = [(path, _PART_KINDS[path.suffix]) for path in parts]
     arrivals += [(path, Kind.HEAD) for path in _heads_in_order(heads, trust, now)]
     for path, kind in arrivals:

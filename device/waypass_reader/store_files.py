@@ -12,10 +12,12 @@ The rules:
 1. A message is written to a temporary name, synced, renamed, and its folder synced, before the floors that follow.
 2. Floors overwrite the older of the two generations, so that a power cut or a damaged file never loses both. The newest
    generation whose checksum holds is read.
+   While messages are gathered (what a broker retains comes all at once), up to 64 of them and one set of floors wait
+   for each other. That saves a gate that was away an hour most of a minute: a disk takes some milliseconds to sync.
 3. Nothing here raises into the store. What can't be written is reported as health, kept waiting and tried again; the
    swap in memory goes on.
 4. What the store does not need to rebuild its lists is removed.
-5. At start snapshots are restored first, then deltas in the order of their versions, then the head. A file that is
+5. At start deltas are restored first, in the order of their versions, then snapshots, then the head. A file that is
    damaged is reported and set aside, and so is a folder with a file's name. One whose key is not trusted now stays
    where it is: it may be the clock that is wrong, and then a later start can use it.
 """
@@ -38,6 +40,7 @@ _NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,20})\.(snapshot|delta)")
 _GENERATIONS = 2
 _MAX_FLOORS = 16 * 1024 * 1024
 _MOST_ASIDE = 32
+_MOST_GATHERED = 64
 
 
 class DiskKeeper:
@@ -50,7 +53,9 @@ class DiskKeeper:
         self._messages = folder / "messages"
         self._log = log
         self._restoring = False
+        self._gathering = False
         self._waiting: dict[str, bytes] = {}
+        self._untidy: dict[str, set[str]] = {}
         self._kept: dict[str, set[str]] = {}
         self._floors_waiting: Floors | None = None
         self.health = "ok"
@@ -69,27 +74,33 @@ class DiskKeeper:
         """Keep a message (rule 1). Never raises an `OSError`."""
         if self._restoring:
             return
-        name = _HEAD if kind is Kind.HEAD else f"{_hash(uri)}-{version}.{kind.value}"
+        prefix = _hash(uri)
+        name = _HEAD if kind is Kind.HEAD else f"{prefix}-{version}.{kind.value}"
         self._waiting[name] = data
-        self.write_waiting()
+        if prefix in self._untidy:
+            self._untidy[prefix].add(name)
+        self._write_unless_gathering()
 
     def keep_floors(self, floors: Floors) -> None:
         """Keep the floors (rule 2). Never raises an `OSError`."""
         if floors == self._floors and self._floors_waiting is None:
             return
         self._floors_waiting = floors
-        self.write_waiting()
+        self._write_unless_gathering()
+
+    def gather(self, *, more: bool) -> None:
+        """Whether what comes now may wait for more of its kind."""
+        self._gathering = more
+
+    def _write_unless_gathering(self) -> None:
+        if not self._gathering or len(self._waiting) >= _MOST_GATHERED:
+            self.write_waiting()
 
     def write_waiting(self) -> None:
         """Write what could not be written before, messages first. Called again from time to time while it fails."""
-        messages_failed = False
-        for name, data in list(self._waiting.items()):  # one that fails does not hold up the others
-            try:
-                self._write_message(name, data)
-                del self._waiting[name]
-            except OSError as error:
-                self._note(f"a status message can't be written ({error.strerror})")
-                messages_failed = True
+        messages_failed = not self._write_messages()
+        while self._untidy:
+            self._tidy(*self._untidy.popitem())
         # Without its messages a floor makes the list unknown after a restart; without the floor a withdrawn pass could
         # open again then. So the floor is written all the same.
         try:
@@ -108,6 +119,11 @@ class DiskKeeper:
         return bool(self._waiting) or self._floors_waiting is not None
 
     @property
+    def gathered(self) -> bool:
+        """Whether something waits only for more of its kind."""
+        return self._gathering and self.behind
+
+    @property
     def waiting(self) -> int:
         """How many messages wait to be written: at most what the store needs, and the head."""
         return len(self._waiting)
@@ -122,6 +138,12 @@ class DiskKeeper:
         # What was never written may wait for a full disk, but no longer than it is needed.
         for name in [name for name in self._waiting if name.startswith(f"{prefix}-") and name not in needed]:
             del self._waiting[name]
+        if self._gathering:  # what replaces it is not on the disk yet
+            self._untidy[prefix] = needed
+        else:
+            self._tidy(prefix, needed)
+
+    def _tidy(self, prefix: str, needed: set[str]) -> None:
         kept = self._kept.get(prefix, set())
         for name in sorted(kept - needed):
             if not self._remove(self._messages / name):
@@ -168,7 +190,7 @@ class DiskKeeper:
         for path in self._list_messages():
             if match := _NAME.fullmatch(path.name):
                 kind = Kind(match[3])
-                found.append((0 if kind is Kind.SNAPSHOT else 1, int(match[2]), path.name, path, kind))
+                found.append((0 if kind is Kind.DELTA else 1, int(match[2]), path.name, path, kind))
             elif path.name == _HEAD:
                 found.append((2, 0, path.name, path, Kind.HEAD))
             else:  # a temporary file of a run that was cut off
@@ -194,13 +216,30 @@ class DiskKeeper:
         except OSError as error:
             self._note(f"a damaged file can't be set aside ({error.strerror})")
 
-    def _write_message(self, name: str, data: bytes) -> None:
-        temporary = self._messages / f"{name}.new"
-        self._disk.write(temporary, data)
-        self._disk.rename(temporary, self._messages / name)
-        self._disk.sync_folder(self._messages)
-        if match := _NAME.fullmatch(name):
-            self._kept.setdefault(match[1], set()).add(name)
+    def _write_messages(self) -> bool:
+        """Whether all that waited are on the disk. One that fails does not hold up the others."""
+        written = []
+        failed = False
+        for name, data in self._waiting.items():
+            try:
+                temporary = self._messages / f"{name}.new"
+                self._disk.write(temporary, data)
+                self._disk.rename(temporary, self._messages / name)
+                written.append(name)
+            except OSError as error:
+                self._note(f"a status message can't be written ({error.strerror})")
+                failed = True
+        try:
+            if written:
+                self._disk.sync_folder(self._messages)
+        except OSError as error:
+            self._note(f"a status message can't be written ({error.strerror})")
+            return False
+        for name in written:
+            del self._waiting[name]
+            if match := _NAME.fullmatch(name):
+                self._kept.setdefault(match[1], set()).add(name)
+        return not failed
 
     def _write_floors(self, floors: Floors) -> None:
         generation = self._generation + 1

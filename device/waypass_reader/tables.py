@@ -9,12 +9,21 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from waypass_protocol.errors import Malformed
 from waypass_protocol.names import check_name
+from waypass_reader.broker_address import BrokerAddress
 from waypass_reader.errors import ConfigurationError
-from waypass_reader.link import BrokerAddress
 from waypass_reader.settings_files import read_setting_file
 
 
@@ -49,8 +58,27 @@ def check_address(value: str) -> str:
     return value
 
 
+def _split_place(value: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`; a host with colons stands in brackets. Raises `ValueError`."""
+    try:
+        parts = urlsplit(f"//{value}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.netloc != value or parts.username is not None:
+        raise ValueError(f"expected HOST:PORT, got {value!r}")
+    return host, port
+
+
+def _check_place(value: str) -> str:
+    """A text that `_split_place` splits."""
+    _split_place(value)
+    return value
+
+
 PathBeside = Annotated[Path, BeforeValidator(_beside)]
 Name = Annotated[str, BeforeValidator(_named)]
+_Place = Annotated[str, AfterValidator(_check_place)]
 
 
 class StrictTable(BaseModel):
@@ -73,6 +101,11 @@ class BrokerTable(StrictTable):
 
     host: str = Field(min_length=1, description="Name or address of the broker.")
     port: int = Field(default=1883, ge=1, le=65_535, description="Its TCP port.")
+    others: list[_Place] = Field(
+        default=[],
+        max_length=16,
+        description="Further addresses of the same broker, as HOST:PORT: the other nodes of a cluster. Tried in turn.",
+    )
     username: str | None = Field(default=None, description="The reader's login; absent, it connects without one.")
     password_file: PathBeside | None = Field(default=None, description="A file whose first line is the password.")
     ca: PathBeside | None = Field(
@@ -93,7 +126,8 @@ class BrokerTable(StrictTable):
 
     def address(self) -> BrokerAddress:
         """The table as the link takes it."""
-        return BrokerAddress(**self.model_dump())
+        others = tuple(_split_place(place) for place in self.others)
+        return BrokerAddress(**self.model_dump(exclude={"others"}), others=others)
 
 
 _Table = TypeVar("_Table", bound=StrictTable)

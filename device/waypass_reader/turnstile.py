@@ -22,9 +22,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import gpiozero
-from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from waypass_reader.errors import MissingLibrary, ReaderError
+from waypass_reader.mock_pins import make_factory
 
 CONTACT_SECONDS = 0.1
 _DEAD = "the relay does not pull when it is told to; look at its supply"
@@ -240,7 +240,7 @@ class RecordingTurnstile:
 def make_pin_factory(pins: Pins) -> Any:
     """The pin factory that the configuration names. Raises `MissingLibrary` or `TurnstileError`."""
     if pins is Pins.MOCK:
-        return MockFactory(pin_class=MockPWMPin)  # a sounder's pin needs PWM
+        return make_factory()
     try:
         from gpiozero.pins.lgpio import LGPIOFactory
     except ImportError as error:

@@ -165,6 +165,20 @@ def test_without_a_head_the_age_is_unknown(check: Check, issuer: Issuer, status:
     assert check(issuer.paper()).reasons == ["lists-too-old"]
 
 
+def test_a_compact_list_is_as_good(check: Check, issuer: Issuer, status: Path) -> None:
+    """Its withdrawals count, and the delta that leads on from it too."""
+    for path in status.iterdir():
+        path.unlink()
+    held = issuer.status_list()
+    held.change(7)
+    (status / "1.compact").write_bytes(held.compact())
+    (status / "1.delta").write_bytes(held.change(8))
+    (status / "1.head").write_bytes(issuer.head(held))
+    answers = check(*(issuer.paper(idx=idx) for idx in (6, 7, 8)))
+    assert answers.reasons == ["green", "superseded", "superseded"]
+    assert answers.messages == ""
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "a file"])
 def test_a_folder_of_no_use_leaves_the_status_unknown(check: Check, issuer: Issuer, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "elsewhere"

@@ -61,6 +61,7 @@ def test_a_small_file_has_defaults_for_the_rest(folder: Path) -> None:
 
 def test_everything_can_be_set(folder: Path) -> None:
     login = 'username = "gate-1"\npassword_file = "secret"\nca = "/etc/ca.pem"\n'
+    login += 'others = ["two.local:8884", "[::1]:8885"]\n'
     broker = f'[broker]\nhost = "broker.local"\nport = 8883\n{login}'
     lanes = LANE + LANE.replace("north", "south").replace(
         '"mock"', '"gpio", relay = 5, lamp_go = 6, lamp_wait = 7'
@@ -75,6 +76,7 @@ def test_everything_can_be_set(folder: Path) -> None:
     assert table.broker is not None
     address = table.broker.address()
     assert (address.host, address.port, address.password_file) == ("broker.local", 8883, folder / "secret")
+    assert address.places[1:] == (("two.local", 8884), ("::1", 8885))
     assert address.ca == Path("/etc/ca.pem")
     assert table.lanes[1].source == CameraConfig(device="/dev/video2")
     assert table.lanes[1].turnstile.numbers == (5, 6, 7)
@@ -194,6 +196,12 @@ def test_the_policy_may_be_a_file(folder: Path) -> None:
             "pages: unknown key 'key'; expected keys among host, port",
         ),
         ("a port of pages out of range", LANE, "[pages]\nport = 70000" + LANE, "pages.port: Input should be less"),
+        (
+            "another address without a port",
+            LANE,
+            '[broker]\nhost = "x"\nothers = ["y"]' + LANE,
+            "broker.others.0: expected HOST:PORT, got 'y'",
+        ),
         ("a port out of range", LANE, '[broker]\nhost = "x"\nport = 70000' + LANE, "broker.port: Input should be less"),
         (
             "a lonely password",

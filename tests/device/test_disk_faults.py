@@ -51,7 +51,7 @@ def heights(floors: Floors) -> tuple[int, int, int, int]:
     return first, second, third, fourth
 
 
-def a_day(run: Run, issuer: Issuer, issued: IssuedList) -> Iterator[None]:
+def a_day(run: Run, issuer: Issuer, issued: IssuedList, *, more: bool = False) -> Iterator[None]:
     """All that a reader receives: a first snapshot, changes, heads, a newer snapshot that makes old files needless."""
     for kind, data in (
         (Kind.SNAPSHOT, issued.snapshot()),
@@ -63,19 +63,25 @@ def a_day(run: Run, issuer: Issuer, issued: IssuedList) -> Iterator[None]:
         (Kind.HEAD, issuer.head(issued, sequence=3, iat=NOW + 2)),
         (Kind.DELTA, issued.change(9)),
     ):
-        run.inbox.take(kind, data)
+        run.inbox.take(kind, data, more=more)
         yield
 
 
+@pytest.mark.parametrize("more", [False, True], ids=["one by one", "gathered"])
 def test_whenever_the_power_is_cut_no_floor_goes_back_and_what_was_held_is_held(
-    tmp_path: Path, issuer: Issuer, issued: IssuedList
+    tmp_path: Path, issuer: Issuer, issued: IssuedList, *, more: bool
 ) -> None:
+    """What is gathered counts from `settle` on: that is when the reader says that it holds it."""
     recorded, disk = tmp_path / "recorded", RecordingDisk()
     run = start(recorded, issuer, disk=disk)
     # What lanes decided by, from how many acts on.
     counted: list[tuple[int, tuple[int, int, int, int], int]] = [(0, (-1, -1, -1, -1), -1)]
-    for _ in a_day(run, issuer, issued):
+    for number, _ in enumerate(a_day(run, issuer, issued, more=more)):
+        if more and number % 2:
+            continue
+        run.inbox.settle()
         counted.append((len(disk.steps), heights(run.store.floors), run.version() or -1))
+    run.inbox.settle()
     last = issued.snapshot(), issuer.head(issued, sequence=4, iat=NOW + 3)
     # What may be found at several moments has to be good enough for the last of them.
     worlds = {frozenset(world.items()): done for done, world in moments(disk.steps)}
@@ -97,6 +103,29 @@ def test_whenever_the_power_is_cut_no_floor_goes_back_and_what_was_held_is_held(
         shutil.rmtree(folder)
     assert {step.act for step in disk.steps} == set(Act)
     assert len(worlds) > len(disk.steps) > 30
+
+
+def test_what_was_retained_is_kept_together_and_before_anything_is_said_of_it(
+    tmp_path: Path, issuer: Issuer, issued: IssuedList
+) -> None:
+    folder, disk = tmp_path / "state", RecordingDisk()
+    run = start(folder, issuer, disk=disk)
+    run.inbox.take(Kind.SNAPSHOT, issued.snapshot(), more=True)
+    for idx in range(40):
+        run.inbox.take(Kind.DELTA, issued.change(idx), more=True)
+    assert (run.version(), disk.steps) == (41, [])
+    run.inbox.settle()
+    assert [step.act for step in disk.steps].count(Act.SYNC_FOLDER) == 2  # of messages, and of floors
+    assert start(folder, issuer).version() == 41
+    run.inbox.take(Kind.SNAPSHOT, issued.snapshot(), more=True)
+    for idx in range(40, 103):
+        assert start(folder, issuer).version() == 41
+        run.inbox.take(Kind.DELTA, issued.change(idx), more=True)
+    assert start(folder, issuer).version() == run.version() == 104, "so many are gathered at most"
+    run.inbox.take(Kind.DELTA, issued.change(103))
+    assert start(folder, issuer).version() == run.version() == 105, "what comes alone waits for nothing"
+    run.inbox.settle()
+    assert start(folder, issuer).store.floors == run.store.floors
 
 
 def test_the_cuts_would_find_a_floor_that_is_written_before_its_message(

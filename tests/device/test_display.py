@@ -35,6 +35,8 @@ def showing(reason: Reason) -> Showing:
         frame_to_decision_ms=12.34567,
         decode_ms=3.2,
         at=1_800_000_000.25,
+        decide_ms=0.41234,
+        frame_at_ns=987_654_321,
     )
 
 
@@ -56,6 +58,8 @@ def test_a_line_has_the_fields_that_others_read() -> None:
         "aspect": "yellow",
         "frame_to_decision_ms": 12.346,
         "decode_ms": 3.2,
+        "decide_ms": 0.412,
+        "frame_at_ns": 987_654_321,
         "at": 1_800_000_000.25,
     }
 

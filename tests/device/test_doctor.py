@@ -89,6 +89,14 @@ def test_a_reader_that_lacks_everything_is_told_what_to_do(gate: Gate) -> None: 
     assert all(each["remedy"] for each in found.values() if not each["well"])
 
 
+def test_each_address_of_the_broker_is_looked_at(gate: Gate, broker: LocalBroker) -> None:  # noqa: F811
+    nobody = free_port()
+    gate.configure(port=broker.port, pages=f'others = ["127.0.0.1:{nobody}"]\n')
+    _, found = ask(gate)
+    assert found[f"broker 127.0.0.1:{broker.port}"]["says"] == f"127.0.0.1:{broker.port} takes this reader"
+    assert "can't be reached" in found[f"broker 127.0.0.1:{nobody}"]["says"]
+
+
 def test_beside_a_reader_that_runs_its_own_pages_are_well(gate: Gate) -> None:  # noqa: F811
     gate.configure(pages=f"[pages]\nport = {free_port()}\n")
     with gate.run() as reader:

@@ -9,6 +9,7 @@ from waypass_reader.frames import (
     CameraConfig,
     FolderConfig,
     PicameraConfig,
+    PipeConfig,
     SourceConfig,
     VideoConfig,
     read_source_config,
@@ -40,6 +41,7 @@ from waypass_reader.frames import (
             {"kind": "folder", "path": "frames", "follow": True, "consume": True},
             FolderConfig(path=Path("frames"), follow=True, consume=True),
         ),
+        ("another program", {"kind": "pipe", "path": "eye"}, PipeConfig(path=Path("eye"))),
     ],
 )
 def test_a_table_becomes_a_record(name: str, table: dict[str, object], expected: SourceConfig) -> None:
@@ -49,7 +51,7 @@ def test_a_table_becomes_a_record(name: str, table: dict[str, object], expected:
 @pytest.mark.parametrize(
     ("name", "table", "message"),
     [
-        ("no kind", {}, "expected a kind of camera, picamera, video, folder, serial, wedge, got None"),
+        ("no kind", {}, "expected a kind of camera, picamera, video, folder, pipe, serial, wedge, got None"),
         ("another kind", {"kind": "webcam"}, "got 'webcam'"),
         ("a kind that is no text", {"kind": 3}, "got 3"),
         ("an unknown setting", {"kind": "camera", "devise": "0"}, "a camera has no setting 'devise'; it has device"),

@@ -127,6 +127,31 @@ def test_what_the_list_does_not_need_is_removed(folder: Path, issuer: Issuer, is
     assert start(folder, issuer).version() == 4
 
 
+def test_what_is_let_go_leaves_the_disk(folder: Path, issuer: Issuer, issued: IssuedList) -> None:
+    run, other = start(folder, issuer), issuer.status_list("wp:18")
+    feed(run, issuer, issued, 7, 8)
+    run.inbox.take(Kind.SNAPSHOT, other.snapshot())
+    run.clock.advance(86_401)
+    run.inbox.take(Kind.HEAD, issuer.head(other, sequence=9, iat=NOW + 86_401))
+    assert messages(folder) == ["1.snapshot", "newest.head"]
+    assert [row.uri for row in run.inbox.rows()] == ["wp:18"]
+    assert start(folder, issuer, now=NOW + 86_401).store.view.keys() == {"wp:18"}
+
+
+def test_a_delta_is_written_when_it_is_part_of_a_list(folder: Path, issuer: Issuer, issued: IssuedList) -> None:
+    """A broker says the whole ring before the snapshot; most of it is in the snapshot already."""
+    run = start(folder, issuer)
+    ring = [issued.change(idx) for idx in range(10)]
+    base = issued.snapshot()
+    later = [issued.change(idx) for idx in range(10, 12)]
+    for delta in (*ring, *later):
+        run.inbox.take(Kind.DELTA, delta)
+    assert messages(folder) == []
+    run.inbox.take(Kind.SNAPSHOT, base)
+    assert messages(folder) == ["11.snapshot", "12.delta", "13.delta"]
+    assert start(folder, issuer).version() == 13
+
+
 def test_lists_do_not_share_files(folder: Path, issuer: Issuer, issued: IssuedList) -> None:
     other = issuer.status_list("https://status.example/lists/17")
     run = start(folder, issuer)

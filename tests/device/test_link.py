@@ -10,15 +10,17 @@ from tests.support.brokers import BROKERS, BrokerKind, LocalBroker, mosquitto_pr
 from tests.support.certificates import Authority, make_authority
 from tests.support.issuing import HOUR, NOW, URI, IssuedList, Issuer, make_issuer
 from tests.support.publishing import Publisher, wait_for
+from tests.support.refusing_broker import RefusingBroker
 
 from waypass_protocol import bits
 from waypass_protocol.assembly import StatusStore
 from waypass_protocol.messages import LaneState, LiveMessage, MinuteCounts, StateMessage
 from waypass_protocol.topics import Topics
+from waypass_reader.broker_address import BrokerAddress
 from waypass_reader.clock import ManualClock
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
-from waypass_reader.link import BrokerAddress, StatusLink
+from waypass_reader.link import MAX_PAYLOAD, StatusLink
 from waypass_reader.log import RecordingLog
 from waypass_reader.store_files import DiskKeeper
 from waypass_server.broker.access import password_line
@@ -58,6 +60,7 @@ def make_linked(
     now: int = NOW,
     synchronised: bool = True,
     before_state: Callable[[], None] = lambda: None,
+    compact: bool = False,
 ) -> Linked:
     log, clock = RecordingLog(), ManualClock(now, synchronised=synchronised)
     keeper = DiskKeeper(folder, log=log)
@@ -77,6 +80,7 @@ def make_linked(
         clock=clock,
         log=log,
         state=state,
+        compact=compact,
     )
     return Linked(store=store, link=link, inbox=inbox, clock=clock, log=log)
 
@@ -145,6 +149,28 @@ def test_a_change_reaches_the_reader_and_its_state_says_so(
         wait_for(lambda: reader.version() == issued.version, "the change in memory")
     wait_for(lambda: reader.passing() and server.version(READER, URI) == issued.version, "the newest state")
     assert all(reader.withdrawn(idx) for idx in range(20, 25))
+
+
+def test_on_a_thin_link_snapshots_come_in_the_smaller_form(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    """Whichever that is; and the other topic is left alone."""
+    server = publisher(stack, issuer, broker)
+    other = issuer.status_list("wp:18")
+    issued.change(7)
+    server.publish(server.topics.compact("17"), issued.compact())
+    server.publish(server.topics.compact("18"), other.snapshot())
+    for name in ("17", "18"):
+        server.publish(server.topics.snapshot(name), b"not for a thin link")
+    server.head(issued, other, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker, compact=True)
+    wait_for(lambda: reader.version() == 2 and reader.version("wp:18") == 1, "both lists")
+    said = {URI: 2, "wp:18": 1}
+    wait_for(lambda: reader.passing() and all(server.version(READER, each) == said[each] for each in said), "a state")
+    assert reader.withdrawn(7)
+    assert reader.inbox.reports() == {}
+    again = make_linked(issuer, tmp_path / "state", broker.port)
+    assert (again.version(), again.withdrawn(7)) == (2, True), "from disk, without network"
 
 
 def test_a_snapshot_is_subscribed_only_while_it_is_needed(
@@ -268,7 +294,7 @@ def test_live_and_counts_are_heard_and_counts_wait_for_a_connection(
     wait_for(lambda: server.heard(READER, "live") == [live], "live")
 
 
-def test_that_somebody_waits_is_said_anew_with_each_state(
+def test_that_somebody_waits_is_said_anew_until_nobody_does(
     stack: ExitStack, broker: LocalBroker, issuer: Issuer, tmp_path: Path
 ) -> None:
     server = publisher(stack, issuer, broker)
@@ -281,12 +307,17 @@ def test_that_somebody_waits_is_said_anew_with_each_state(
     waits = live(LaneState.WAIT)
     for message in (live(LaneState.OPEN, "south"), waits):
         reader.link.say_live(message)
-    reader.clock.advance(30)
-    wait_for(lambda: server.heard(READER, "live")[2:] == [waits], "the one that waits, and not the one that is open")
+    reader.clock.advance(5)  # whoever came back to the broker after the reader hears it too
+    wait_for(lambda: len(server.heard(READER, "live")) == 3, "the one that waits, said anew")
+    reader.clock.advance(5)
+    wait_for(lambda: len(server.heard(READER, "live")) == 4, "and again")
+    assert server.heard(READER, "live")[2:] == [waits, waits], "and not the one that is open"
     reader.link.say_live(live(LaneState.IDLE))
+    wait_for(lambda: server.heard(READER, "live")[4:] == [live(LaneState.IDLE)], "nobody waits")
+    states = len(server.heard(READER, "state"))
     reader.clock.advance(30)
-    wait_for(lambda: len(server.heard(READER, "state")) == 3, "another state")
-    assert server.heard(READER, "live")[3:] == [live(LaneState.IDLE)]
+    wait_for(lambda: len(server.heard(READER, "state")) > states, "another state")
+    assert server.heard(READER, "live")[4:] == [live(LaneState.IDLE)]
 
 
 def test_a_lane_that_fails_is_in_the_state_and_people_who_come_are_not(
@@ -361,6 +392,38 @@ def test_forged_and_misplaced_messages_change_nothing(
     assert reader.version() == 1
     server.change(issued, 7, iat=NOW)
     wait_for(lambda: reader.version() == 2, "the genuine change goes on")
+
+
+def test_a_message_larger_than_any_is_refused_whatever_its_topic(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server = publisher(stack, issuer, broker)
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = connect(stack, issuer, tmp_path / "state", broker)
+    wait_for(lambda: reader.passing() and reader.version() == 1, "the list")
+    server.publish(f"{server.topics.root}/status/17/delta/99", bytes(MAX_PAYLOAD + 1))
+    wait_for(lambda: reader.inbox.reports() != {}, "a report")
+    assert reader.inbox.reports() == {"too-large": 1}  # and not that its topic is none
+    assert f"expected at most {MAX_PAYLOAD} bytes, got {MAX_PAYLOAD + 1}" in str(reader.log.lines)
+    server.change(issued, 7, iat=NOW)
+    wait_for(lambda: reader.version() == 2, "the genuine change goes on")
+
+
+@pytest.mark.parametrize("refused", ["head", "status/+/delta/+"])
+def test_a_subscription_that_the_broker_refuses_is_told(
+    stack: ExitStack, issuer: Issuer, tmp_path: Path, refused: str
+) -> None:
+    topic = f"{Topics(issuer.network).root}/{refused}"
+    broker = stack.enter_context(RefusingBroker(topic))
+    linked = connect(stack, issuer, tmp_path / "state", broker)  # type: ignore[arg-type]  # all that it has is a port
+    wait_for(lambda: linked.link.trouble != "ok", "the refusal")
+    assert linked.link.trouble == f"the broker refuses to give {topic}; look at its access list"
+    assert linked.log.events.count("the broker refused a subscription") == 1
+    assert linked.link.connected
+    broker.refused = ""
+    broker.drop()
+    wait_for(lambda: linked.link.trouble == "ok" and linked.link.connected, "another connection, where it may")
 
 
 def _covers(counts: Mapping[str, int], least: Mapping[str, int]) -> bool:

@@ -56,6 +56,20 @@ def accepts(schema: Mapping[str, Any], value: Any, whole: Mapping[str, Any]) -> 
     return all(rule(value, wanted) for rule, wanted in rules) and all(accepts(one, at, whole) for one, at in members)
 
 
+def changed(document: Any, key: str, value: object) -> Any:
+    """The document with another value at a dotted key, without it for None, and as it is for no key."""
+    if key:
+        *path, last = key.split(".")
+        place = document
+        for step in path:
+            place = place[int(step) if step.isdecimal() else step]
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return document
+
+
 def read(document: Mapping[str, Any], folder: Path) -> bool:
     """Whether the reader takes it."""
     try:
@@ -156,6 +170,8 @@ CASES: list[tuple[str, str, Any, bool]] = [
     ("a scanner of an odd rate", "lane.0.source", {"kind": "serial", "baud": 9601}, False),
     ("a scanner that types", "lane.0.source", {"kind": "wedge", "device": "/dev/input/event3"}, True),
     ("a scanner that types nowhere", "lane.0.source", {"kind": "wedge"}, False),
+    ("a pipe", "lane.0.source", {"kind": "pipe", "path": "eye", "frozen_seconds": 0}, True),
+    ("a pipe without a path", "lane.0.source", {"kind": "pipe"}, False),
     ("a folder", "lane.0.source", {"kind": "folder", "path": "in", "follow": True, "consume": True}, True),
     ("a folder that is a truth", "lane.0.source", {"kind": "folder", "path": True}, False),
 ]
@@ -164,15 +180,6 @@ CASES: list[tuple[str, str, Any, bool]] = [
 @pytest.mark.parametrize(("name", "key", "value", "good"), CASES, ids=[case[0] for case in CASES])
 def test_schema_and_reader_judge_alike(tmp_path: Path, name: str, key: str, value: object, good: bool) -> None:
     (tmp_path / "policy.json").write_text("{}", encoding="utf-8")
-    document: Any = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
-    if key:
-        *path, last = key.split(".")
-        place = document
-        for step in path:
-            place = place[int(step) if step.isdecimal() else step]
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
+    document = changed(tomllib.loads(SHIPPED.read_text(encoding="utf-8")), key, value)
     schema = make_schema()
     assert (accepts(schema, document, schema), read(document, tmp_path)) == (good, good)

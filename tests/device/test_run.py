@@ -132,8 +132,10 @@ def test_pictures_become_decisions_and_a_withdrawal_reaches_the_gate(gate: Gate,
             gate.show("3", gate.paper(7))
             wait_for_reasons(reader, ["green", "red", "superseded"])
             first = decisions(reader)[0]
-            assert list(first) == ["lane", "outcome", "reason", "aspect", "frame_to_decision_ms", "decode_ms", "at"]
-            assert 0 < first["decode_ms"] <= first["frame_to_decision_ms"]
+            times = ["frame_to_decision_ms", "decode_ms", "decide_ms", "frame_at_ns", "at"]
+            assert list(first) == ["lane", "outcome", "reason", "aspect", *times]
+            assert 0 < first["decode_ms"] < first["decode_ms"] + first["decide_ms"] <= first["frame_to_decision_ms"]
+            assert 0 < first["frame_at_ns"] < time.monotonic_ns()
 
             def live() -> list[str]:
                 heard = [getattr(message, "reason", None) for message in server.heard("gate-1", "live")]
@@ -444,3 +446,21 @@ def test_check_and_run_work_where_nothing_of_the_server_is_installed(gate: Gate)
     with Program([*bare, "check", *map(str, where), "--json", gate.paper()]) as check:
         assert check.wait(timeout=60) == 1
         assert [json.loads(line)["reason"] for line in check.lines(Stream.STDOUT)] == ["identity-check"]
+
+
+def test_a_second_reader_with_the_same_state_folder_ends_at_once_and_the_first_goes_on(gate: Gate) -> None:
+    gate.configure()
+    with gate.run() as first:
+        first.wait_for_line(READY, timeout=30)
+        with gate.run() as second:
+            assert second.wait(timeout=30) == 2
+            (line,) = second.lines(Stream.STDERR)
+        assert line == (
+            f"waypass-reader: state {gate.folder}/state: another reader runs with this folder; "
+            "stop it, or set another `state`"
+        )
+        gate.show("1", gate.paper())
+        wait_for_reasons(first, ["status-unknown"])
+        first.kill()
+    with gate.run() as third:
+        third.wait_for_line(READY, timeout=30)

@@ -95,6 +95,16 @@ class TestStages:
         assert first.texts == second.texts == [TEXT]
         assert second.tried == (Stage.PLAIN, first.sightings[0].stage)
 
+    def test_a_code_partly_out_of_view_is_read_although_the_last_one_was_elsewhere(self) -> None:
+        """The first stage says that it is there, and not where."""
+        lost = 18
+        cut = np.full_like(HALL, 100)
+        cut[240 - 138 + lost :] = code(x=480, module_px=4.0)[: 240 + 138 - lost]
+        with open_eye() as eye:
+            assert eye.look(code(x=150, y=150), at_ns=0).texts == [TEXT]
+            look = eye.look(cut, at_ns=FRAME_NS)
+            assert (look.texts, look.tried) == ([TEXT], (Stage.PLAIN, Stage.ZBAR))
+
     def test_light_on_dark_is_read(self) -> None:
         with open_eye() as eye:
             assert eye.look(255 - code(), at_ns=0).texts == [TEXT]
@@ -242,9 +252,19 @@ class TestWorker:
         frame = code()
         worker.offer(frame, at_ns=7)
         frame[:] = 0
-        outcome = _outcome(worker)
+        # Where it is may be told first.
+        outcome = _outcome(worker, done=lambda each: each.text is not None)
         worker.close()
         assert (outcome.text, outcome.at_ns) == (TEXT, 7)
+
+    def test_where_a_code_is_is_told_also_when_nobody_can_read_it(self) -> None:
+        worker = JoiningWorker(name="six")
+        torn = code(blur=0.6)
+        torn[200:280, 280:360] = np.random.default_rng(1).integers(0, 2, (80, 80)).astype(np.uint8) * 200
+        worker.offer(torn, at_ns=3)
+        outcome = _outcome(worker)
+        worker.close()
+        assert (outcome.text, outcome.at_ns, len(outcome.corners)) == (None, 3, 4)
 
     def test_what_was_forgotten_gives_nothing(self) -> None:
         worker = JoiningWorker(name="four")
@@ -271,11 +291,11 @@ def _joining_threads(name: str) -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == f"joining of {name}"]
 
 
-def _outcome(worker: JoiningWorker) -> Outcome:
+def _outcome(worker: JoiningWorker, *, done: Callable[[Outcome], bool] = lambda _: True) -> Outcome:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         outcome = worker.take()
-        if outcome is not None:
+        if outcome is not None and done(outcome):
             return outcome
         time.sleep(0.01)
     return pytest.fail("the worker gave nothing within a minute")

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from waypass_reader.frames.base import Pixels
 from waypass_reader.frames.pictures import read_picture
 from waypass_reader.seeing.burst import read_burst
-from waypass_reader.seeing.finding import find_symbol
+from waypass_reader.seeing.finding import find_symbol, level_for_scores
 from waypass_reader.seeing.joining import Joiner
+from waypass_reader.seeing.pose import scores
 from waypass_reader.seeing.stages import Stage, decode_frame
 from waypass_reader.seeing.symbol import side_of
+from waypass_reader.seeing.texture import textured_quadrangles
 from waypass_simulator.camera import HD, VGA, FrameSize, empty_frames, walk_up
 from waypass_simulator.carriers import Carrier, code_modules
 from waypass_simulator.difficulty import HARD, MEDIUM
@@ -97,6 +99,17 @@ def test_fingers_that_wander_leave_each_module_to_some_frame() -> None:
     assert joined(frames) == TEXT
 
 
+def test_a_frame_from_before_the_symbol_was_found_counts_too() -> None:
+    earlier, later = laid(seed=1), laid(seed=2)
+    for x, y in ((210, 130), (386, 130), (210, 306)):  # its finders are covered
+        cv2.rectangle(earlier, (x, y), (x + 44, y + 44), 110, -1)
+    cv2.rectangle(later, (270, 200), (370, 300), 110, -1)
+    assert find_symbol(earlier, thorough=False) is None
+    assert joined([later]) is None
+    assert joined([earlier, later]) == TEXT
+    assert joined([255 - earlier, 255 - later]) == TEXT
+
+
 def test_light_on_dark_is_joined_too() -> None:
     frames = [255 - frame for frame in hand(UNREAD_ALONE[0][0])]
     joiner = Joiner()
@@ -109,8 +122,9 @@ def test_light_on_dark_is_joined_too() -> None:
 @pytest.mark.parametrize("length", [20, 120, 450])
 def test_a_symbol_is_found_where_it_lies(tilt: float, length: int) -> None:
     text = TEXT[:length]
-    pose = find_symbol(laid(text, tilt=tilt, module_px=3.6))
-    assert pose is not None
+    found = find_symbol(laid(text, tilt=tilt, module_px=3.6))
+    assert found is not None
+    pose = found.pose
     modules = code_modules(text, Carrier.PHONE).shape[0] - 8
     assert side_of(pose.version) == modules
     half = 3.6 * (modules + 8) / 2
@@ -118,6 +132,32 @@ def test_a_symbol_is_found_where_it_lies(tilt: float, length: int) -> None:
     # Only the upper left corner: the others depend on the tilt's perspective.
     expected = 320 - half + inset * half * (2 - tilt), 240 - half + inset * half * 2 * (1 - tilt / 2)
     assert np.hypot(*(pose.corners[0] - expected)) < 2 * 3.6
+
+
+def test_a_symbol_that_is_light_on_dark_is_found_in_the_same_place() -> None:
+    dark, light = find_symbol(laid()), find_symbol(255 - laid())
+    assert dark is not None
+    assert light is not None
+    assert (dark.light_on_dark, light.light_on_dark) == (False, True)
+    assert np.abs(dark.pose.corners - light.pose.corners).max() < 1
+    assert find_symbol(255 - laid(), either_way=False) is None
+
+
+def test_many_poses_score_as_each_of_them_does() -> None:
+    frame = laid()
+    found = find_symbol(frame)
+    assert found is not None
+    levelled, version = level_for_scores(frame), found.pose.version
+    matrices = np.tile(found.pose.matrix, (150, 1, 1))
+    matrices[:, 0, 2] += np.arange(150) - 75.0
+    together = scores(levelled, matrices, version)
+    assert np.allclose(together, [scores(levelled, each[None], version)[0] for each in matrices], atol=1e-5)
+    assert int(np.argmax(together)) == int(np.argmax(scores(levelled, matrices, version, coarsely=True))) == 75
+
+
+def test_an_area_is_looked_into_once() -> None:
+    (quadrangle,) = textured_quadrangles(laid(blur=2.0))
+    assert np.abs(quadrangle.mean(axis=0) - [320, 240]).max() < 12
 
 
 class TestFrames:

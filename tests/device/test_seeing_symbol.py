@@ -104,6 +104,7 @@ def test_beliefs_become_text(version: int, level: str) -> None:
     reading = read_modules(beliefs, version)
     assert reading.text == text
     assert reading.blocks_read == len(blocks_of(version, level))
+    assert reading.agreement == pytest.approx(1)
 
 
 def test_what_is_not_believed_is_put_right() -> None:
@@ -115,9 +116,13 @@ def test_what_is_not_believed_is_put_right() -> None:
 
 def test_blocks_that_can_not_be_corrected_leave_the_others_certain() -> None:
     beliefs = (2 * drawn("WAYPASS" * 40, 13, "M", 2) - 1) * 4
-    beliefs[40:62, 10:62] *= -1
+    blocks = blocks_of(13, "M")
+    bits = (blocks[2].places[:, None] * 8 + np.arange(8)).ravel()
+    rows, columns = (places[bits] for places in data_places(13))
+    beliefs[rows[::2], columns[::2]] *= -1
     reading = read_modules(beliefs, 13)
     assert reading.text is None
+    assert reading.blocks_read == len(blocks) - 1
     right = np.sign(reading.certain) == 2 * drawn("WAYPASS" * 40, 13, "M", 2) - 1
     assert right[reading.certain != 0].all()
 
@@ -127,4 +132,6 @@ def test_blocks_that_can_not_be_corrected_leave_the_others_certain() -> None:
 def test_noise_is_no_text(seed: int, version: int) -> None:
     side = side_of(version)
     beliefs = np.random.default_rng(seed).normal(size=(side, side)).astype(np.float32)
-    assert read_modules(beliefs, version).text is None
+    reading = read_modules(beliefs, version)
+    assert reading.text is None
+    assert reading.agreement < 0.9

@@ -1,8 +1,11 @@
 """A lane's end on mock pins, driven by the real driver, with simulated people, sensor and faults behind them."""
 
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from gpiozero.pins.mock import MockFactory
@@ -14,6 +17,7 @@ from waypass_protocol.reentry import Memo
 from waypass_reader.clock import Clock, SystemClock
 from waypass_reader.counts import Counts
 from waypass_reader.display import RecordingDisplay
+from waypass_reader.errors import ReaderError
 from waypass_reader.inputs import Contact, LaneContacts, Level, ReaderContacts, SharedInputs, close_all, connect_lane
 from waypass_reader.lane_machine import Phase, Timing
 from waypass_reader.log import RecordingLog
@@ -478,3 +482,25 @@ def test_sensor_and_decisions_at_once_lose_no_opening(make: Make) -> None:
     assert counted["open"] == 100
     assert counted.get("passed", 0) + counted.get("annulled", 0) == 100
     assert counted.get("passed", 0) + counted.get("unasked", 0) == 100
+
+
+def test_the_relay_s_changes_are_recorded_with_their_times(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    factory = make_pin_factory(Pins.MOCK)
+    simulated = SimulatedTurnstile(Mechanics(relay=17, record=record), factory=factory)
+    relay = factory.pin(17)
+    relay.function = "output"
+    before = time.monotonic_ns()
+    for state in (True, True, False):
+        relay.state = state
+    simulated.close()
+    rows = [json.loads(line) for line in record.read_text().splitlines()]
+    assert [row["pulled"] for row in rows] == [True, False]
+    assert before <= rows[0]["at_ns"] <= rows[1]["at_ns"] <= time.monotonic_ns()
+
+
+def test_a_record_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ReaderError, match=r"record .*gone/record: can't be written: No such file"):
+        SimulatedTurnstile(
+            Mechanics(relay=17, record=tmp_path / "gone" / "record"), factory=make_pin_factory(Pins.MOCK)
+        )

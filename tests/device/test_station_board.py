@@ -366,3 +366,33 @@ def test_whoever_walked_through_unasked_is_shown_for_a_moment_and_changes_nothin
     assert (lane.state, lane.reason, lane.unasked, lane.seconds) == (LaneState.WAIT, Reason.EXPIRED, True, 1)
     told.later(LAST_SECONDS)
     assert not told.lane().unasked
+
+
+@pytest.mark.parametrize(
+    ("presence", "retained", "doing"),
+    [(ONLINE, True, LaneState.WAIT), (ONLINE, False, LaneState.IDLE), (OFFLINE, True, None)],
+    ids=["asked for twice", "the reader came anew", "the reader is gone"],
+)
+def test_a_retained_presence_that_is_known_is_no_news(
+    presence: PresenceMessage, retained: bool, doing: LaneState | None
+) -> None:
+    told = talking()
+    told.later(1).say(WAIT)
+    told.later(1).say(presence, retained=retained)
+    assert told.lane().state == doing
+
+
+def test_what_was_is_still_said_when_presence_is_asked_for_twice() -> None:
+    told = talking()
+    told.later(1).say(WAIT)
+    told.later(1).say(IDLE)
+    told.later(1).say(ONLINE, retained=True)
+    assert told.lane().reason is Reason.EXPIRED
+
+
+def test_a_reader_that_was_gone_and_is_back_has_nothing_left_over_however_that_was_heard() -> None:
+    told = talking()
+    told.later(1).say(WAIT)
+    told.later(1).say(OFFLINE, retained=True)
+    told.later(1).say(ONLINE, retained=True)
+    assert told.lane().state is LaneState.IDLE

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 from tests.support.brokers import BROKERS, BrokerKind, LocalBroker
+from tests.support.hesitating_broker import HesitatingBroker
 from tests.support.mqtt import Client
 from tests.support.publishing import wait_for
 
 from waypass_protocol.messages import LaneState, Presence, PresenceMessage, StateMessage, encode_message
-from waypass_protocol.topics import Topics
+from waypass_protocol.topics import READER_LEAVES, Topics
+from waypass_reader.broker_address import BrokerAddress
 from waypass_reader.clock import SystemClock
-from waypass_reader.link import BrokerAddress
 from waypass_reader.log import RecordingLog
 from waypass_reader.station.board import Contact, Moment, ReaderView, StationBoard
 from waypass_reader.station.listener import Bulletin, Listener
+from waypass_simulator.processes import free_port
 
 TOPICS = Topics("metro")
 ONLINE = encode_message(PresenceMessage(presence=Presence.ONLINE))
@@ -26,13 +28,13 @@ STATE = encode_message(
 class Heard:
     """A listener with its board."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *others: int) -> None:
         clock = SystemClock(synchronised=lambda: True)
         started = Moment(at=clock.now(), ns=clock.monotonic_ns())
         self.bulletin = Bulletin(StationBoard(station="north", readers=["gate-a"], started=started), clock)
         self.log = RecordingLog()
         self.listener = Listener(
-            address=BrokerAddress(host="127.0.0.1", port=port),
+            address=BrokerAddress(host="127.0.0.1", port=port, others=tuple(("127.0.0.1", other) for other in others)),
             topics=TOPICS,
             name="waypass-station-north-1",
             bulletin=self.bulletin,
@@ -93,6 +95,23 @@ def test_what_is_no_message_is_dropped_and_not_repeated(
         wait_for(lambda: heard.gate().contact is Contact.ONLINE, "what was said after")
     dropped = [values for event, values in heard.log.lines if event == "a message that is no reader's was dropped"]
     assert dropped == [{"broker": f"127.0.0.1:{broker.port}"}]
+
+
+def test_what_the_broker_refuses_is_asked_for_again_and_once_more_when_it_is_granted() -> None:
+    with HesitatingBroker(refusals=1) as broker:
+        heard = Heard(broker.port)
+        asked = [broker.asked.get(timeout=20.0) for _ in range(3 * len(READER_LEAVES))]
+        wait_for(heard.reached, "the second answer grants everything")
+        heard.listener.close()
+    refused = [topic for topic, granted in asked if not granted]
+    assert refused == [TOPICS.reader("+", READER_LEAVES[0])]
+
+
+def test_the_next_address_is_tried(tmp_path: Path) -> None:
+    with LocalBroker(BrokerKind.EMBEDDED, tmp_path) as broker:
+        heard = Heard(free_port(), broker.port)
+        wait_for(heard.reached, "a connection at the second address")
+        heard.listener.close()
 
 
 def test_a_broker_that_goes_is_told_and_one_that_comes_back_is_heard(broker: LocalBroker, heard: Heard) -> None:

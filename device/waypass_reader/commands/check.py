@@ -37,7 +37,7 @@ _LONGEST_LINE = 4 * (MAX_TEXT + 1)
 
 def check(
     keys: Annotated[Path, typer.Option(metavar="JWKS", help="The network's trust set (JWK Set).")],
-    status: Annotated[Path, typer.Option(metavar="DIR", help="Folder of *.snapshot, *.delta and *.head.")],
+    status: Annotated[Path, typer.Option(metavar="DIR", help="Folder of *.snapshot, *.compact, *.delta and *.head.")],
     scope: Annotated[int, typer.Option(min=0, help="The scope that the gate guards.")],
     at: Annotated[int, typer.Option(min=0, metavar="UNIX", help="The time to judge at, in UNIX seconds.")],
     policy: Annotated[Path | None, typer.Option(metavar="FILE", help="The gate's policy (JSON).")] = None,

@@ -3,7 +3,8 @@
 At start, in this order, each with one line on standard error:
 
 1. a missing library: the needed ones end the command with exit code 2, the optional ones are a warning
-2. a fault in the configuration, the trust set, the state folder or the pins: exit code 2
+2. a fault in the configuration, the trust set, the state folder or the pins, and a state folder that another reader
+   has: exit code 2
 3. `ready`, when the lanes look at frames; a broker that is not there, or a camera, is reported and tried again
 
 SIGTERM and SIGINT end it with exit code 0, with its presence published as offline; so does the end of every source.
@@ -36,6 +37,7 @@ def run(
     from waypass_reader.config import load_config
     from waypass_reader.log import make_log
     from waypass_reader.reader import Reader
+    from waypass_reader.state_lock import hold_state
     from waypass_reader.supervision import notifier_of
 
     table, trust = load_config(config)
@@ -43,10 +45,13 @@ def run(
     for one in missing:
         log.warning("a library is missing", what=str(one))
     clock = SystemClock(synchronised=_always if table.clock == "assume-synchronised" else kernel_synchronised)
-    reader = Reader(table, trust=trust, clock=clock, log=log, stdout=sys.stdout, notifier=notifier_of(os.environ))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: reader.stop())
-    reader.run()
+    # Whoever computes in Python gives way to a lane that waits for its frame after 1 ms, and not after the usual 5.
+    sys.setswitchinterval(0.001)
+    with hold_state(table.state):
+        reader = Reader(table, trust=trust, clock=clock, log=log, stdout=sys.stdout, notifier=notifier_of(os.environ))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: reader.stop())
+        reader.run()
 
 
 def _always() -> bool:

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
 from waypass_protocol.keys import TrustSet, Use
 from waypass_protocol.status import MAX_SNAPSHOT
+from waypass_reader.broker_address import BrokerAddress, secure
 from waypass_reader.clock import Clock
 from waypass_reader.config import LaneTable, ReaderTable
 from waypass_reader.doctor.findings import Finding
 from waypass_reader.errors import ReaderError, SourceLost
 from waypass_reader.frames import FolderConfig, SerialConfig, VideoConfig, WedgeConfig, open_source
-from waypass_reader.link import BrokerAddress, secure
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
 from waypass_reader.web.answers import STRICT_HEADERS
 
@@ -47,7 +48,7 @@ def examine(table: ReaderTable, trust: TrustSet, *, clock: Clock) -> list[Findin
     findings += look_at_lists(table, trust, now)
     for lane in table.lanes:
         findings += [look_at_eyes(lane), look_at_pins(lane)]
-    findings.append(look_at_broker(table))
+    findings += look_at_broker(table)
     for what, server in (("pages", table.pages), ("metrics", table.metrics)):
         if server is not None:
             findings.append(look_at_port(what, server.host, server.port))
@@ -141,7 +142,7 @@ def look_at_lists(table: ReaderTable, trust: TrustSet, now: int) -> Iterator[Fin
 
 def _kept(folder: Path) -> list[tuple[Path, Kind]]:
     """The kept messages in the order in which they are restored."""
-    kinds = {".snapshot": (0, Kind.SNAPSHOT), ".delta": (1, Kind.DELTA), ".head": (2, Kind.HEAD)}
+    kinds = {".delta": (0, Kind.DELTA), ".snapshot": (1, Kind.SNAPSHOT), ".head": (2, Kind.HEAD)}
     try:
         paths = [path for path in folder.iterdir() if path.suffix in kinds and path.is_file()]
     except OSError:
@@ -187,36 +188,47 @@ def look_at_pins(lane: LaneTable) -> Finding:
     return Finding(part=part, well=True, says=f"{numbers} can be driven")
 
 
-def look_at_broker(table: ReaderTable) -> Finding:
-    """It takes this reader's login."""
+def look_at_broker(table: ReaderTable) -> list[Finding]:
+    """It takes this reader's login, at each of its addresses."""
     if table.broker is None:
-        return Finding(part="broker", well=True, says="none is configured; the gate decides by what it holds")
+        return [Finding(part="broker", well=True, says="none is configured; the gate decides by what it holds")]
     address = table.broker.address()
+    return [
+        _look_at_place(
+            replace(address, host=host, port=port, others=()),
+            part=f"broker {host}:{port}" if address.others else "broker",
+            client_id=f"waypass-{table.reader}-doctor",
+        )
+        for host, port in address.places
+    ]
+
+
+def _look_at_place(address: BrokerAddress, *, part: str, client_id: str) -> Finding:
     place = f"{address.host}:{address.port}"
     try:
-        answer = _connect(address, client_id=f"waypass-{table.reader}-doctor")
+        answer = _connect(address, client_id=client_id)
     except (OSError, ReaderError) as error:
         return Finding(
-            part="broker",
+            part=part,
             well=False,
             says=f"{place} can't be reached ({error})",
             remedy="look whether it runs and listens there, at cable and firewall, and at ca, certificate and key",
         )
     if answer is None:
         return Finding(
-            part="broker",
+            part=part,
             well=False,
             says=f"{place} took the connection and said nothing for {PATIENCE_SECONDS:g} s",
             remedy="look whether that is an MQTT broker, and whether it wants TLS (ca)",
         )
     if answer.is_failure:
         return Finding(
-            part="broker",
+            part=part,
             well=False,
             says=f"{place} refused this reader ({answer})",
             remedy="look at username and password_file here, and at the broker's own list of readers",
         )
-    return Finding(part="broker", well=True, says=f"{place} takes this reader")
+    return Finding(part=part, well=True, says=f"{place} takes this reader")
 
 
 def _connect(address: BrokerAddress, *, client_id: str) -> Any:

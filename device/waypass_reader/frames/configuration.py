@@ -102,6 +102,19 @@ class FolderConfig:
     consume: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PipeConfig:
+    """A named pipe into which another program writes frames as YUV4MPEG2; the rest as for a camera."""
+
+    path: Path
+    stall_seconds: float = 5.0
+    frozen_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        _require_rate("stall_seconds", self.stall_seconds)
+        _require_frozen(self.frozen_seconds)
+
+
 BAUDS = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
 
@@ -128,7 +141,7 @@ class WedgeConfig:
     device: str
 
 
-FrameConfig: TypeAlias = CameraConfig | PicameraConfig | VideoConfig | FolderConfig
+FrameConfig: TypeAlias = CameraConfig | PicameraConfig | VideoConfig | FolderConfig | PipeConfig
 ScannerConfig: TypeAlias = SerialConfig | WedgeConfig
 SourceConfig: TypeAlias = FrameConfig | ScannerConfig
 
@@ -137,6 +150,7 @@ KINDS: Mapping[str, type[SourceConfig]] = {
     "picamera": PicameraConfig,
     "video": VideoConfig,
     "folder": FolderConfig,
+    "pipe": PipeConfig,
     "serial": SerialConfig,
     "wedge": WedgeConfig,
 }

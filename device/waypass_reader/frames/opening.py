@@ -14,6 +14,7 @@ from waypass_reader.frames.configuration import (
     FolderConfig,
     FrameConfig,
     PicameraConfig,
+    PipeConfig,
     SerialConfig,
     SourceConfig,
     VideoConfig,
@@ -22,6 +23,7 @@ from waypass_reader.frames.configuration import (
 from waypass_reader.frames.folder import FolderSource
 from waypass_reader.frames.newest import NewestFrames
 from waypass_reader.frames.picamera import open_picamera
+from waypass_reader.frames.pipe import open_pipe
 from waypass_reader.frames.video import VideoSource
 
 PATIENCE_SECONDS = 5.0
@@ -45,6 +47,8 @@ def open_source(config: SourceConfig, *, clock_ns: Callable[[], int] = time.mono
             return VideoSource(config, clock_ns=clock_ns)
         case FolderConfig():
             return FolderSource(config, clock_ns=clock_ns)
+        case PipeConfig():
+            return open_pipe(config, clock_ns=clock_ns)
         # Imported here: scanners need this package's records, whichever of the two is asked for first.
         case SerialConfig():
             from waypass_reader.scanners.serial_line import open_serial

@@ -64,15 +64,15 @@ def view_of(picture: Pixels, matrix: Matrix, version: int) -> View:
     mean = mean / share
     spread = np.sqrt(np.maximum(square / share - mean * mean, 4.0))
     level = np.clip((light - mean) / spread, -3, 3).astype(np.float32)
-    middles = 2 * np.arange(side) + 1 + 2 * MARGIN
+    first, last = 1 + 2 * MARGIN, 2 * side + 2 * MARGIN
     around = range(-_REACH, _REACH + 1)
     samples = [
-        level[np.ix_(middles + down, middles + right)].ravel()
+        level[first + down : last + down : 2, first + right : last + right : 2].ravel()
         for down in around
         for right in around
         if down * down + right * right <= _REACH * _REACH + 1
     ]
-    covered = cv2.blur(glare, (3, 3))[np.ix_(middles, middles)]
+    covered = cv2.blur(glare, (3, 3))[first:last:2, first:last:2]
     return View(samples=np.stack(samples, axis=1).astype(np.float32), clear=(1 - covered).ravel().astype(np.float32))
 
 

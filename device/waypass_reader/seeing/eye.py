@@ -2,7 +2,9 @@
 
 For each frame, in this order:
 
-1. `plain` on the whole frame. What it reads ends the look.
+1. `plain` on the whole frame. What it reads ends the look. Of some codes that it cannot read it says that they are
+   there and not where, most of them partly out of view: these are looked for with zbar, on the whole frame too. Where
+   the last code was is no help then: at a busy gate it was the last person's.
 2. What the joining of earlier frames found since (`waypass_reader.seeing.worker`), unless it is older than a second.
 3. Where a code may be (`waypass_reader.seeing.attention`): without such a place the look ends here. Where nothing was
    suspected, or long suspected in vain, only every second frame is searched for one, so a code that appears is tried
@@ -12,7 +14,8 @@ For each frame, in this order:
    seen, and is left alone once all stages were tried and nothing moves there.
 5. The frame is offered to the joining.
 
-A look that has not read anything may have a hint, if a code was seen within the last second. Nothing of a code is kept
+A look that has not read anything may have a hint, if a code was seen within the last second; or within three, while a
+code is still suspected: on a small machine joining takes its time. Nothing of a code is kept
 once it has left the view for a second.
 """
 
@@ -39,9 +42,11 @@ from waypass_reader.seeing.stages import (
 from waypass_reader.seeing.worker import JoiningWorker
 
 FRESH_NS: Final = 10**9
+_HINT_NS: Final = 3 * 10**9
 _SEEN_BUDGET_NS: Final = 14 * 10**6
 _SUSPECTED_BUDGET_NS: Final = 4 * 10**6
 _LONG_IN_VAIN: Final = 12
+_LEAST_SIDE: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +76,7 @@ class Eye:
         self._attention = Attention()
         self._worker = JoiningWorker(name=name) if joining else None
         self._costlier = tuple(stage for stage in installed_stages() if stage is not Stage.PLAIN)
+        self._look_everywhere = Stage.ZBAR if Stage.ZBAR in self._costlier else None
         self._next_stage = 0
         self._untried = len(self._costlier)
         self._hint: tuple[int, Hint] | None = None
@@ -99,12 +105,18 @@ class Eye:
         if found:
             self._read(_corners(next(code for code in codes if code.valid)), frame.shape, at_ns)
             return Look(sightings=tuple(found), tried=(Stage.PLAIN,))
-        if codes:
-            self._attention.saw(_corners(codes[0]), frame.shape, at_ns=at_ns)
+        places = [corners for corners in map(_corners, codes) if _has_area(corners)]
+        if places:
+            self._attention.saw(places[0], frame.shape, at_ns=at_ns)
         joined = self._take_joined(frame.shape, at_ns)
         if joined:
             return Look(sightings=tuple(joined), tried=(Stage.PLAIN, Stage.JOINED))
         self._attention.watch(frame)
+        if codes and not places and self._look_everywhere is not None:
+            found = sightings_of(STAGES[self._look_everywhere](frame), self._look_everywhere)
+            if found:
+                self._leave_off()
+                return Look(sightings=tuple(found), tried=(Stage.PLAIN, self._look_everywhere))
         return self._look_closer(frame, at_ns)
 
     def _look_closer(self, frame: Pixels, at_ns: int) -> Look:
@@ -162,11 +174,15 @@ class Eye:
         return [], tuple(tried)
 
     def _read(self, corners: Any, shape: tuple[int, ...], at_ns: int, *, room_is_there: bool = False) -> None:
-        """A code was read: it is where to look next, and nothing needs to be joined."""
+        """A code was read there, and there is where to look next."""
         if room_is_there:
             middle = corners.mean(axis=0)
             corners = middle + (corners - middle) / 1.5
         self._attention.saw(corners, shape, at_ns=at_ns)
+        self._leave_off()
+
+    def _leave_off(self) -> None:
+        """A code was read: nothing needs to be joined, and the next one is a new one."""
         self._untried = len(self._costlier)
         self._sought = None
         self.forget()
@@ -174,20 +190,27 @@ class Eye:
     def _take_joined(self, shape: tuple[int, ...], at_ns: int) -> list[Sighting]:
         """Step 2."""
         outcome = None if self._worker is None else self._worker.take()
-        if outcome is None or not 0 <= at_ns - outcome.at_ns < FRESH_NS:
+        if outcome is None or not 0 <= at_ns - outcome.at_ns < _HINT_NS:
+            return []
+        self._hint = None if outcome.hint is None else (outcome.at_ns, outcome.hint)
+        if at_ns - outcome.at_ns >= FRESH_NS:
             return []
         if outcome.corners:
             self._attention.saw(np.array(outcome.corners), shape, at_ns=outcome.at_ns)
-        self._hint = None if outcome.hint is None else (outcome.at_ns, outcome.hint)
         if outcome.text is None:
             return []
         self.forget()
         return sightings_of([outcome.text], Stage.JOINED)
 
     def _hint_at(self, at_ns: int) -> Hint | None:
-        if self._hint is not None and 0 <= at_ns - self._hint[0] < FRESH_NS:
+        if self._hint is not None and 0 <= at_ns - self._hint[0] < _HINT_NS:
             return self._hint[1]
         return None
+
+
+def _has_area(corners: Any) -> bool:
+    """Whether a code that could not be read has a place: zxing-cpp gives some of them four times the same corner."""
+    return bool((corners.max(axis=0) - corners.min(axis=0)).min() >= _LEAST_SIDE)
 
 
 def _corners(code: Any) -> Any:

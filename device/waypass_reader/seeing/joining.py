@@ -7,8 +7,10 @@ say together about its modules is read (`waypass_reader.seeing.equaliser`, `wayp
 - At most `_FRAMES` frames are kept, none older than `_KEEP_NS`, and none after a text was read.
 - A frame wider than `_WIDE` pixels is shrunk by a whole number first, and looked at as it is only where that finds
   nothing and it is not wider than `_WIDEST`.
-- Light on dark is looked for where nothing dark on light is found.
+- Frames from before the symbol was found are kept, if they are as large, and searched for what was found later.
+- Light on dark is looked for together with dark on light, until one of them is found.
 - Nothing is read unless every block of the symbol passes its error correction, and zxing-cpp reads the result again.
+- The rounds end when they read no more blocks, or when what is seen has no format word.
 - A pose that scores less than `_READABLE` is no symbol, or too poor to be tried.
 """
 
@@ -20,7 +22,7 @@ import numpy as np
 
 from waypass_reader.frames.base import Pixels
 from waypass_reader.seeing.equaliser import first_beliefs, next_beliefs, view_of
-from waypass_reader.seeing.finding import find_symbol
+from waypass_reader.seeing.finding import Found, find_symbol
 from waypass_reader.seeing.following import fit_to_modules, follow
 from waypass_reader.seeing.modules import read_modules
 from waypass_reader.seeing.pose import Pose
@@ -34,6 +36,10 @@ _FITTED_ROUNDS: Final = 3
 _FOLLOWED_WELL: Final = 0.6
 _A_VIEW: Final = 0.35
 _READABLE: Final = 0.45
+# What was read at last had 0.9 and more when it was first tried, what is no symbol seldom this.
+_AGREED: Final = 0.6
+# Rounds without another block read after which none will come.
+_PATIENCE: Final = 2
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -64,6 +70,8 @@ class Joiner:
         self._kept: list[_Kept] = []
         self._shrunk = True
         self._inverted = False
+        self._vain = False
+        """Whether these very frames were read already, without a text."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -83,18 +91,24 @@ class Joiner:
         kept = self._place(pixels, at_ns, thorough)
         earlier = self._kept[-1].pose if self._kept else None
         self._kept.append(kept)
+        self._vain = False
         return Placed(pose=kept.pose, pixels=kept.pixels, earlier=earlier)
 
     def read(self, *, thorough: bool = False) -> str | None:
         """What all frames say together, or None. After a text all frames are dropped.
 
         `thorough`: where no frame showed a symbol, the newest one is searched for longer first."""
+        if self._vain and not (thorough and self._best() is None):
+            return None
         best = self._best()
         if best is None and thorough and self._kept:
             newest = self._kept[-1]
-            newest.pose = find_symbol(newest.pixels)
-            best = self._best()
+            found = find_symbol(newest.pixels)
+            if found is not None:
+                self._kept[-1] = self._take(newest.pixels, newest.at_ns, found)
+                best = self._best()
         text = None if best is None else self._read(best)
+        self._vain = True
         if text is not None:
             self.forget()
         return text
@@ -112,9 +126,9 @@ class Joiner:
             if pose is not None and pose.score >= _FOLLOWED_WELL:
                 return _Kept(pixels=used, at_ns=at_ns, pose=pose)
             # A symbol that is found anew, better than it could be followed, counts; in the same kind of picture.
-            other = find_symbol(used, thorough=False)
-            if other is not None and (pose is None or other.score > pose.score):
-                pose = other
+            other = find_symbol(used, thorough=False, either_way=False)
+            if other is not None and (pose is None or other.pose.score > pose.score):
+                pose = other.pose
             return _Kept(pixels=used, at_ns=at_ns, pose=pose)
         return self._search(pixels, at_ns, thorough)
 
@@ -128,15 +142,25 @@ class Joiner:
 
     def _search(self, pixels: Pixels, at_ns: int, thorough: bool) -> _Kept:
         """Looks for a symbol as if for the first time, in each kind of picture, until one has it."""
-        kinds = [(True, False), (False, False)] if _WIDE < max(pixels.shape) <= _WIDEST else [(True, False)]
-        for self._shrunk, self._inverted in [*kinds, (kinds[0][0], True)]:
+        self._inverted = False
+        for self._shrunk in (True, False) if _WIDE < max(pixels.shape) <= _WIDEST else (True,):
             used = self._prepare(pixels)
-            pose = find_symbol(used, thorough=thorough)
-            if pose is not None:
-                self._kept = []
-                return _Kept(pixels=used, at_ns=at_ns, pose=pose)
-        self._shrunk, self._inverted = True, False
+            found = find_symbol(used, thorough=thorough)
+            if found is not None:
+                return self._take(used, at_ns, found)
+        self._shrunk = True
         return _Kept(pixels=self._prepare(pixels), at_ns=at_ns, pose=None)
+
+    def _take(self, pixels: Pixels, at_ns: int, found: Found) -> _Kept:
+        """The first frame that shows the symbol. Earlier ones of its kind may show it too, where it is known what to
+        look for."""
+        self._kept = [each for each in self._kept if each.pixels.shape == pixels.shape]
+        if found.light_on_dark:
+            self._inverted = True
+            for each in self._kept:
+                each.pixels = 255 - each.pixels
+            pixels = 255 - pixels
+        return _Kept(pixels=pixels, at_ns=at_ns, pose=found.pose)
 
     def _read(self, best: _Kept) -> str | None:
         """What all views of the best frame's symbol say together."""
@@ -152,10 +176,14 @@ class Joiner:
         ]
         views = [view_of(pixels, matrix, version) for pixels, matrix in used]
         beliefs = first_beliefs(views, version)
+        read: list[int] = []
         for number in range(_ROUNDS):
             reading = read_modules(beliefs, version)
             if reading.text is not None:
                 return reading.text
+            read.append(reading.blocks_read)
+            if reading.agreement < _AGREED or (number >= _PATIENCE and read[-1] <= read[-1 - _PATIENCE]):
+                return None
             beliefs = np.where(reading.certain != 0, reading.certain, beliefs)
             if number < _FITTED_ROUNDS:
                 used = [(pixels, fit_to_modules(pixels, matrix, version, beliefs)) for pixels, matrix in used]

@@ -42,10 +42,12 @@ _DRAWN_MODULE: Final = 3
 class Reading:
     """What the blocks say: for each module that they fix a belief of `CERTAIN`, with its sign, and 0 for the others.
 
-    `text` is there when all blocks were corrected and the drawn symbol was read."""
+    `agreement` is how far both copies speak for the format word: 1 when nothing speaks against it. `text` is there when
+    all blocks were corrected and the drawn symbol was read."""
 
     certain: Beliefs
     blocks_read: int
+    agreement: float
     text: str | None
 
 
@@ -61,7 +63,8 @@ def read_modules(beliefs: Beliefs, version: int) -> Reading:
     """Steps 1 to 4, for beliefs of the version's side x side."""
     rows, columns = format_places(version)
     heard = beliefs[rows, columns]
-    form, word = max(format_words(), key=lambda each: float(heard @ (2 * np.tile(each[1], 2) - 1)))
+    for_words = [(float(heard @ (2 * np.tile(word, 2) - 1)), form, word) for form, word in format_words()]
+    heard_for, form, word = max(for_words, key=lambda each: each[0])
     rows, columns = data_places(version)
     masked = mask_pattern(version, form.mask)[rows, columns]
     speaks = np.where(masked, -1, 1) * beliefs[rows, columns]
@@ -84,7 +87,8 @@ def read_modules(beliefs: Beliefs, version: int) -> Reading:
         rows, columns = format_places(version)
         certain[rows, columns] = (2 * np.tile(word, 2) - 1) * CERTAIN
     text = _draw_and_read(certain, version) if read == len(blocks) else None
-    return Reading(certain=certain, blocks_read=read, text=text)
+    agreement = heard_for / (float(np.abs(heard).sum()) + 1e-6)
+    return Reading(certain=certain, blocks_read=read, agreement=agreement, text=text)
 
 
 def _corrected(codewords: NDArray[np.uint8], block: Block, sureness: NDArray[np.float32]) -> NDArray[np.uint8] | None:

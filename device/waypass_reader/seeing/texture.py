@@ -21,7 +21,8 @@ _DARK: Final = 10.0
 _LEAST: Final = 0.12
 _THRESHOLDS: Final = (1.0, 0.7, 1.3)
 _LEAST_AREA: Final = 250
-_MOST: Final = 8
+_MOST: Final = 6
+_SAME: Final = 0.06
 
 
 def texture_of(picture: Pixels) -> Plane:
@@ -60,7 +61,22 @@ def textured_quadrangles(picture: Pixels) -> list[NDArray[np.float32]]:
             if area >= _LEAST_AREA and cv2.contourArea(contour) >= 0.65 * area:
                 found += [(area, corners) for corners in _four_corners(hull)]
     found.sort(key=lambda each: -each[0])
-    return [(corners + 0.5) * _SHRINK for _, corners in found[:_MOST]]
+    return [(corners + 0.5) * _SHRINK for corners in _different([corners for _, corners in found])[:_MOST]]
+
+
+def _different(found: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Without those that are as good as the same as one before: at another threshold most areas are found again."""
+    kept: list[NDArray[np.float32]] = []
+    for corners in found:
+        near = _SAME * float(np.ptp(corners, axis=0).max())
+        if not any(np.abs(_in_order(corners) - _in_order(other)).max() < near for other in kept):
+            kept.append(corners)
+    return kept
+
+
+def _in_order(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same corners, from the one nearest to the upper left on."""
+    return np.roll(corners, -int(np.argmin(corners.sum(axis=1))), axis=0)
 
 
 def _four_corners(hull: NDArray[np.int32]) -> list[NDArray[np.float32]]:

@@ -2,6 +2,8 @@
 
 - `offer` never waits. At most `_WAITING` frames wait; an older one makes room for a newer one.
 - After a search that found no symbol the thread rests as long as it worked, so that a lively hall does not cost a core.
+- Where the symbol is, and a hint, are told before its modules are read, which takes longer: a hint that is a second
+  old is none.
 - `forget` drops all frames, and what comes of those that are being worked on.
 - Without a new frame for a second, everything is dropped.
 - The thread runs at a lower priority than the lane's, where the system lets it.
@@ -107,13 +109,20 @@ class JoiningWorker:
             if not frames:
                 continue
             started = time.perf_counter()
-            outcome = self._join(joiner, frames, thorough=fruitless >= _THOROUGH_AFTER)
-            with self._changed:
-                if generation == self._generation:
-                    self._outcome = outcome
-            fruitless = 0 if outcome.corners or fruitless >= _THOROUGH_AFTER else fruitless + 1
-            if not outcome.corners and outcome.text is None:
+            placed = self._place(joiner, frames, thorough=fruitless >= _THOROUGH_AFTER)
+            self._tell(placed, generation)
+            text = joiner.read()
+            if text is not None:
+                self._tell(Outcome(at_ns=placed.at_ns, text=text, hint=None, corners=()), generation)
+            found = bool(placed.corners) or text is not None
+            fruitless = 0 if found or fruitless >= _THOROUGH_AFTER else fruitless + 1
+            if not found:
                 self._rest(min(time.perf_counter() - started, _LONGEST_REST))
+
+    def _tell(self, outcome: Outcome, generation: int) -> None:
+        with self._changed:
+            if generation == self._generation:
+                self._outcome = outcome
 
     def _rest(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -121,16 +130,16 @@ class JoiningWorker:
             while not self._closed and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
 
-    def _join(self, joiner: Joiner, frames: list[tuple[Pixels, int]], *, thorough: bool) -> Outcome:
+    def _place(self, joiner: Joiner, frames: list[tuple[Pixels, int]], *, thorough: bool) -> Outcome:
+        """Where the symbol is, and a hint."""
         earlier_ns = joiner.newest_ns if len(joiner) else frames[0][1]
         for pixels, at_ns in frames[:-1]:
             joiner.add(pixels, at_ns=at_ns)
             earlier_ns = at_ns
         pixels, at_ns = frames[-1]
         joined = joiner.add(pixels, at_ns=at_ns, thorough=thorough)
-        text = joiner.read()
-        if text is not None or joined.pose is None:
-            return Outcome(at_ns=at_ns, text=text, hint=None, corners=())
+        if joined.pose is None:
+            return Outcome(at_ns=at_ns, text=None, hint=None, corners=())
         scale = joined.pixels.shape[1] / pixels.shape[1]
         seconds = (at_ns - earlier_ns) / 1e9
         hint = hint_for(joined.pixels, joined.pose, earlier=joined.earlier, seconds=seconds, scale=scale)

@@ -5,7 +5,8 @@
    broker is lost, nobody is known to be online until they are heard again.
 3. Lanes are those that the newest state names. What a lane does is what its last live message said; until there is one,
    what the state says. A live word counts for as long as its reader is online: a message that was lost with a
-   connection must not leave a lane waiting for ever.
+   connection must not leave a lane waiting for ever. A retained presence that says what is known says nothing new: the
+   box asks for it twice.
 4. The last outcome stays while the lane waits or is open, and then for `LAST_SECONDS`. So long stays too that somebody
    walked through unasked.
 5. People a minute are the openings of the last minute. An opening without an outcome is one by staff.
@@ -16,7 +17,6 @@ Pure: time is an argument (`Moment`). What rules 4 and 5 do not need any more is
 Sizes are bounded by `MAX_READERS` and `MAX_LANES`, whatever a broker brings.
 """
 
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ from waypass_protocol.messages import (
     ReaderMessage,
     StateMessage,
 )
+from waypass_protocol.names import natural_order
 from waypass_protocol.reasons import Outcome, Reason
 
 SECOND_NS = 10**9
@@ -174,8 +175,9 @@ class StationBoard:
         reader.heard_ns = now.ns
         match message:
             case PresenceMessage():
+                if not (retained and message.presence is reader.presence):
+                    reader.forget_live()
                 reader.presence = message.presence
-                reader.forget_live()
             case StateMessage():
                 self._take_state(reader, message, now, retained=retained)
             case LiveMessage():
@@ -271,7 +273,7 @@ def _view_reader(name: str, reader: _Reader, now: Moment) -> ReaderView:
         trouble={part: said for part, said in sorted(health.items()) if said != OK and not part.startswith(_CAMERA)},
         lanes=[
             _view_lane(lane, reader, contact, now)
-            for lane in sorted(reader.lanes if state is None else state.lanes, key=_natural)[:MAX_LANES]
+            for lane in sorted(reader.lanes if state is None else state.lanes, key=natural_order)[:MAX_LANES]
         ],
     )
 
@@ -315,8 +317,3 @@ def _view_lane(name: str, reader: _Reader, contact: Contact, now: Moment) -> Lan
 
 def _seconds(ns: int) -> int:
     return ns // SECOND_NS
-
-
-def _natural(name: str) -> list[tuple[str, int]]:
-    """So that lane-10 comes after lane-9."""
-    return [(text, int(digits or 0)) for text, digits in re.findall(r"([^0-9]*)([0-9]{0,9})", name)]

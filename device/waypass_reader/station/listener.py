@@ -1,9 +1,11 @@
 """The station's broker, listened to: what readers say goes to the board, and whoever watches is woken.
 
-1. It subscribes to the four topics of every reader at each connect, and publishes nothing: its login need not be able
-   to.
+1. It subscribes to the four topics of every reader at each connect, again 2 s after a refusal, and once more after 5 s:
+   a cluster may lose what is published just while it takes a subscription. It publishes nothing: its login need not be
+   able to.
 2. What is no message of this network's readers is dropped, and reported at most once a minute.
-3. Without a broker the client tries again after 100 ms, then twice as long each time, up to 2 s; the board is told.
+3. Without a broker the client tries again after 100 ms, then twice as long each time, up to 2 s, each time at the next
+   of the broker's addresses; the board is told.
 4. Watching is bounded in time, so that ages and what is forgotten are seen too. No lock is held while somebody is told.
 """
 
@@ -16,16 +18,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from waypass_protocol.errors import Malformed
 from waypass_protocol.messages import ReaderMessage, read_message
 from waypass_protocol.topics import READER_LEAVES, Topics
+from waypass_reader.broker_address import BrokerAddress, Turns, secure
 from waypass_reader.clock import Clock
-from waypass_reader.link import (
-    CONNECT_SECONDS,
-    KEEPALIVE_SECONDS,
-    RECONNECT_SECONDS,
-    BrokerAddress,
-    secure,
-)
+from waypass_reader.link import CONNECT_SECONDS, RECONNECT_SECONDS
 from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.station.board import Moment, StationBoard, StationView
+
+SUBSCRIBE_AGAIN_SECONDS = 2.0
+SUBSCRIBE_TWICE_SECONDS = 5.0
 
 
 class Bulletin:
@@ -83,10 +83,12 @@ class Listener:
         self._bulletin = bulletin
         self._clock = clock
         self._log = log
-        self._place = f"{address.host}:{address.port}"
+        self._turns = Turns(address)
         self._told_unreachable = False
         self._ending = threading.Event()
         self._dropped = ReportLimiter()
+        self._again: threading.Timer | None = None
+        self._asked_twice = False
         self._client = self._make_client(address, name)
 
     def start(self) -> None:
@@ -96,6 +98,8 @@ class Listener:
     def close(self) -> None:
         """Leave."""
         self._ending.set()
+        if self._again is not None:
+            self._again.cancel()
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -116,36 +120,53 @@ class Listener:
         # The library's hint says int; it only sleeps by it.
         client.reconnect_delay_set(min_delay=least, max_delay=most)  # type: ignore[arg-type]
         secure(client, address)
-        client.connect_async(address.host, address.port, keepalive=KEEPALIVE_SECONDS)
+        self._turns.begin(client)
         return client
 
     def _on_connect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if code.is_failure:
             self._tell_unreachable("the broker refused the station box", str(code))
             return
+        self._asked_twice = False
+        self._subscribe()
+
+    def _subscribe_in(self, seconds: float) -> None:
+        self._again = threading.Timer(seconds, self._subscribe)
+        self._again.daemon = True
+        self._again.start()
+
+    def _subscribe(self) -> None:
         self._client.subscribe([(self._topics.reader("+", leaf), 1) for leaf in READER_LEAVES])
 
     def _on_subscribe(self, _client: mqtt.Client, _data: Any, _number: int, codes: Any, _properties: Any) -> None:
         # Only now: what readers say between the connection and this is heard by nobody.
         if any(code.is_failure for code in codes):
             self._tell_unreachable("the broker lets the station box hear nothing", str(codes[0]))
+            self._asked_twice = False
+            self._subscribe_in(SUBSCRIBE_AGAIN_SECONDS)
             return
+        if self._asked_twice:
+            return
+        self._asked_twice = True
+        self._subscribe_in(SUBSCRIBE_TWICE_SECONDS)
         self._told_unreachable = False
-        self._log.info("connected", broker=self._place)
+        self._log.info("connected", broker=self._turns.place)
         self._bulletin.broker(True)
 
-    def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
+    def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
         self._tell_unreachable("the broker can't be reached; the page says so", "no connection")
+        self._turns.next(client)
 
-    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
+    def _on_disconnect(self, client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
         if not self._ending.is_set():
             self._tell_unreachable("the connection to the broker is lost; the page says so", str(code))
+            self._turns.next(client)
 
     def _tell_unreachable(self, event: str, cause: str) -> None:
         self._bulletin.broker(False)
         if not self._told_unreachable:
             self._told_unreachable = True
-            self._log.warning(event, broker=self._place, cause=cause)
+            self._log.warning(event, broker=self._turns.place, cause=cause)
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if not message.payload:
@@ -155,4 +176,4 @@ class Listener:
         except (Malformed, UnicodeDecodeError):
             # Not what it says is wrong: that could hold anything that somebody sent.
             if self._dropped.note("dropped", now_ns=self._clock.monotonic_ns()):
-                self._log.warning("a message that is no reader's was dropped", broker=self._place)
+                self._log.warning("a message that is no reader's was dropped", broker=self._turns.place)
