@@ -7,7 +7,8 @@ For each scope of the network, in this order:
 3. otherwise it is the worst of:
    - the entries in effect that name it; red in an essential scope counts only from a basis of health
    - the facts in force that name it, or that name no scope: yellow, and never more
-   - yellow, if it needs evidence and there is no health certificate in force
+   - the rules in force that name it, over those facts: yellow, and never more
+   - yellow, if it needs evidence and neither a health certificate nor a rule gives it
 4. green when there is none of these
 
 An entry is in effect by the clock, not by when somebody looked: from `takes_effect_at` until its end, or until its
@@ -18,14 +19,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from waypass_protocol.passes import Aspect
-from waypass_server.life import State
+from waypass_server import rules
+from waypass_server.life import CONFIRMATION_PERIOD, State
+from waypass_server.many_rows import table_of
 from waypass_server.models.lists_of_people import Effect, Entry, Exemption, Fact, ObjectionState, Weight
 from waypass_server.models.network import Scope
 from waypass_server.models.people import Person
+from waypass_server.rules import RuleResult, RuleSetInForce
 
 
 class CauseKind(StrEnum):
@@ -37,26 +41,32 @@ class CauseKind(StrEnum):
     EVIDENCE = "evidence"
     NO_EVIDENCE = "no-evidence"
     EXEMPTION = "exemption"
+    RULE = "rule"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cause:
-    """One contribution. `record_id` is the id of the entry, fact or exemption; None where something is lacking."""
+    """One contribution. `record_id` is the id of the entry, fact, exemption or version of a rule set; None where
+    something is lacking. `rule` is the rule's id there, `failed` that it could not be evaluated.
+    """
 
     kind: CauseKind
     aspect: Aspect
     record_id: int | None = None
+    rule: str | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
     """The aspects by scope number; a scope that is absent is not for this person. `until` is the next second at which
-    anything may change by itself, or None.
+    anything may change by itself, or None. `rules`: what the rules gave, whether or not it counts somewhere.
     """
 
     aspects: Mapping[int, Aspect]
     why: Mapping[int, Sequence[Cause]]
     until: int | None
+    rules: Sequence[RuleResult] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +98,80 @@ class FactInForce:
     scopes: frozenset[int]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What is the same for everybody in a network: its scopes, and its rule sets in force."""
+
+    scopes: Sequence[ScopeRules]
+    rule_sets: Sequence[RuleSetInForce]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What is known about one person and may count at some time from now on."""
+
+    entries: Sequence[Entry] = ()
+    facts: Sequence[Fact] = ()
+    exemptions: Sequence[Exemption] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTimes:
+    """An entry that has not ended, as far as the clock moves it. `decide_by`: when an objection that is open has to be
+    decided. Times are UNIX seconds.
+    """
+
+    state: State
+    takes_effect_at: int | None
+    ends_at: int
+    confirmed_at: int | None
+    decide_by: int | None
+
+    @staticmethod
+    def of(entry: Entry) -> "EntryTimes":
+        """From a row and its objections."""
+        return EntryTimes(
+            entry.state, entry.takes_effect_at, entry.ends_at, entry.confirmed_at, open_decision_deadline(entry)
+        )
+
+    def over_at(self) -> int:
+        """When it counts no more."""
+        moments = [self.ends_at]
+        if self.confirmed_at is not None:
+            moments.append(self.confirmed_at + CONFIRMATION_PERIOD)
+        if self.decide_by is not None:
+            moments.append(self.decide_by)
+        return min(moments)
+
+    def in_effect(self, now: int) -> bool:
+        """Whether it has its effect at `now`, by the clock."""
+        if self.state not in (State.NOTIFIED, State.IN_EFFECT) or self.takes_effect_at is None:
+            return False
+        return self.takes_effect_at <= now < self.over_at()
+
+    def next(self) -> int:
+        """The first second at which it may move by itself."""
+        over_at = self.over_at()
+        if self.state is State.NOTIFIED and self.takes_effect_at is not None:
+            return min(over_at, self.takes_effect_at)
+        return over_at
+
+
+# Written once: to put a statement together takes longer than SQLite needs to answer it.
+_ANYTHING = select(
+    or_(
+        *(
+            exists().where(table_of(kind).c.person_id == bindparam("person"))  # the past ones too
+            for kind in (Entry, Fact, Exemption)
+        )
+    )
+)
+_SCOPES = (
+    select(*(table_of(Scope).c[name] for name in ("number", "essential", "by_grant", "needs_evidence")))
+    .where(table_of(Scope).c.network_id == bindparam("network"))
+    .order_by(table_of(Scope).c.number)
+)
+
 _STRENGTH = {Effect.RED: Aspect.RED, Effect.YELLOW: Aspect.YELLOW}
 
 
@@ -97,6 +181,7 @@ def judge(
     entries: Sequence[EntryInForce],
     facts: Sequence[FactInForce],
     exemptions: Sequence[int],
+    rules: Sequence[RuleResult] = (),
 ) -> tuple[dict[int, Aspect], dict[int, tuple[Cause, ...]]]:
     """Aspects and causes by scope number, by the module's rules. `exemptions` are the ids of those in force."""
     aspects: dict[int, Aspect] = {}
@@ -105,7 +190,7 @@ def judge(
         grants = _grants(scope, entries)
         if scope.by_grant and not grants:
             continue
-        contributions = [*_from_entries(scope, entries), *_from_facts(scope, facts)]
+        contributions = [*_from_entries(scope, entries), *_from_facts(scope, facts, rules)]
         aspect = max((cause.aspect for cause in contributions), default=Aspect.GREEN)
         exempt = [Cause(kind=CauseKind.EXEMPTION, aspect=Aspect.GREEN, record_id=one) for one in exemptions]
         aspects[scope.number] = Aspect.GREEN if exempt else aspect
@@ -117,30 +202,63 @@ def standing_of(session: Session, person_id: int, now: int, *, as_if: Entry | No
     """The standing of a person at `now` (UNIX seconds). `as_if`: an entry that counts as if it were in effect already,
     for whoever has to know what it would do.
     """
-    network_id = session.execute(select(Person.network_id).where(Person.id == person_id)).scalar_one()
-    scopes = session.scalars(select(Scope).where(Scope.network_id == network_id).order_by(Scope.number)).all()
-    entries = _living_entries(session, person_id)
-    facts = session.scalars(
-        select(Fact).where(Fact.person_id == person_id, Fact.withdrawn_at.is_(None), Fact.valid_until > now)
-    ).all()
-    exemptions = session.scalars(
-        select(Exemption).where(Exemption.person_id == person_id, Exemption.ends_at > now)
-    ).all()
+    network_id = session.get_one(Person, person_id).network_id
+    # Of most people nothing is known, and that is seen in one query.
+    session.flush()
+    anything = session.connection().execute(_ANYTHING, {"person": person_id}).scalar_one()
+    known = known_about(session, [person_id], now)[person_id] if anything else Known()
+    return weigh(ground_of(session, network_id), known, now, as_if=as_if)
+
+
+def ground_of(session: Session, network_id: int) -> Ground:
+    """As it is in the database."""
+    session.flush()
+    scopes = [
+        ScopeRules(number=number, essential=essential, by_grant=by_grant, needs_evidence=needs_evidence)
+        for number, essential, by_grant, needs_evidence in session.connection().execute(
+            _SCOPES, {"network": network_id}
+        )
+    ]
+    return Ground(scopes=scopes, rule_sets=rules.in_force(session, network_id))
+
+
+def known_about(session: Session, people: Sequence[int], now: int) -> dict[int, Known]:
+    """What is known about each of these people, by id: a few queries, however many they are."""
+    known: dict[int, tuple[list[Entry], list[Fact], list[Exemption]]] = {person: ([], [], []) for person in people}
+    entries = select(Entry).where(Entry.person_id.in_(people), Entry.state != State.ENDED)
+    for entry in session.scalars(entries.options(joinedload(Entry.version), selectinload(Entry.objections))):
+        known[entry.person_id][0].append(entry)
+    facts = select(Fact).where(Fact.person_id.in_(people), Fact.withdrawn_at.is_(None), Fact.valid_until > now)
+    for fact in session.scalars(facts):
+        known[fact.person_id][1].append(fact)
+    exemptions = select(Exemption).where(Exemption.person_id.in_(people), Exemption.ends_at > now)
+    for exemption in session.scalars(exemptions):
+        known[exemption.person_id][2].append(exemption)
+    return {
+        person: Known(entries=entries_, facts=facts_, exemptions=exemptions_)
+        for person, (entries_, facts_, exemptions_) in known.items()
+    }
+
+
+def weigh(ground: Ground, known: Known, now: int, *, as_if: Entry | None = None) -> Standing:
+    """Where somebody stands at `now` of whom this is known."""
+    in_force = [fact for fact in known.facts if fact.valid_from <= now]
+    results, rules_change = rules.apply(ground.rule_sets, in_force, now)
     aspects, why = judge(
-        [_scope_rules(scope) for scope in scopes],
-        entries=[_in_force(entry) for entry in entries if entry is as_if or is_in_effect(entry, now)],
-        facts=[_fact_in_force(fact) for fact in facts if fact.valid_from <= now],
-        exemptions=[exemption.id for exemption in exemptions if exemption.starts_at <= now],
+        ground.scopes,
+        entries=[_in_force(entry) for entry in known.entries if entry is as_if or is_in_effect(entry, now)],
+        facts=[_fact_in_force(fact) for fact in in_force],
+        exemptions=[exemption.id for exemption in known.exemptions if exemption.starts_at <= now],
+        rules=results,
     )
-    return Standing(aspects=aspects, why=why, until=_next_change(entries, facts, exemptions, now))
+    moments = [_next_change(known.entries, known.facts, known.exemptions, now), rules_change]
+    until = min((moment for moment in moments if moment is not None), default=None)
+    return Standing(aspects=aspects, why=why, until=until, rules=results)
 
 
 def is_in_effect(entry: Entry, now: int) -> bool:
     """Whether an entry has its effect at `now`, by the clock."""
-    if entry.state not in (State.NOTIFIED, State.IN_EFFECT) or entry.takes_effect_at is None:
-        return False
-    limits = (entry.ends_at, entry.confirm_by(), open_decision_deadline(entry))
-    return entry.takes_effect_at <= now < min(limit for limit in limits if limit is not None)
+    return EntryTimes.of(entry).in_effect(now)
 
 
 def open_decision_deadline(entry: Entry) -> int | None:
@@ -148,23 +266,11 @@ def open_decision_deadline(entry: Entry) -> int | None:
     return min((one.decide_by for one in entry.objections if one.state is ObjectionState.OPEN), default=None)
 
 
-def entry_deadlines(entry: Entry) -> list[int]:
-    """Every second at which an entry that has not ended may move by itself."""
-    moments = [entry.ends_at, entry.confirm_by(), open_decision_deadline(entry)]
-    if entry.state is State.NOTIFIED:
-        moments.append(entry.takes_effect_at)
-    return [moment for moment in moments if moment is not None]
-
-
-def _living_entries(session: Session, person_id: int) -> Sequence[Entry]:
-    return session.scalars(select(Entry).where(Entry.person_id == person_id, Entry.state != State.ENDED)).all()
-
-
 def _next_change(
     entries: Sequence[Entry], facts: Sequence[Fact], exemptions: Sequence[Exemption], now: int
 ) -> int | None:
     # A step that is overdue is due now; taking it is what ends its deadline.
-    moments = [max(moment, now) for entry in entries for moment in entry_deadlines(entry)]
+    moments = [max(EntryTimes.of(entry).next(), now) for entry in entries]
     periods = [(fact.valid_from, fact.valid_until) for fact in facts]
     periods += [(exemption.starts_at, exemption.ends_at) for exemption in exemptions]
     moments += [moment for period in periods for moment in period if moment > now]
@@ -192,28 +298,32 @@ def _from_entries(scope: ScopeRules, entries: Sequence[EntryInForce]) -> list[Ca
     return causes
 
 
-def _from_facts(scope: ScopeRules, facts: Sequence[FactInForce]) -> list[Cause]:
+def _from_facts(scope: ScopeRules, facts: Sequence[FactInForce], rules: Sequence[RuleResult]) -> list[Cause]:
     causes = []
-    admitted = False
     for fact in facts:
         if fact.scopes and scope.number not in fact.scopes:
             continue
         if fact.weight is Weight.YELLOW:
             causes.append(Cause(kind=CauseKind.FACT, aspect=Aspect.YELLOW, record_id=fact.fact_id))
         elif fact.weight is Weight.ADMITS and scope.needs_evidence:
-            admitted = True
             causes.append(Cause(kind=CauseKind.EVIDENCE, aspect=Aspect.GREEN, record_id=fact.fact_id))
-    if scope.needs_evidence and not admitted:
+    causes += [_from_rule(result) for result in rules if _counts(result, scope)]
+    if scope.needs_evidence and all(cause.aspect is Aspect.YELLOW for cause in causes):
         causes.append(Cause(kind=CauseKind.NO_EVIDENCE, aspect=Aspect.YELLOW))
     return causes
 
 
-def _scope_rules(scope: Scope) -> ScopeRules:
-    return ScopeRules(
-        number=scope.number,
-        essential=scope.essential,
-        by_grant=scope.by_grant,
-        needs_evidence=scope.needs_evidence,
+def _counts(result: RuleResult, scope: ScopeRules) -> bool:
+    if scope.number not in result.scopes:
+        return False
+    return result.weight is Weight.YELLOW or (result.weight is Weight.ADMITS and scope.needs_evidence)
+
+
+def _from_rule(result: RuleResult) -> Cause:
+    """Yellow, or evidence: a rule gives nothing else, whatever it returned."""
+    aspect = Aspect.YELLOW if result.weight is Weight.YELLOW else Aspect.GREEN
+    return Cause(
+        kind=CauseKind.RULE, aspect=aspect, record_id=result.version_id, rule=result.rule, failed=result.failed
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server import events
+from waypass_server.database import LOCKED
 from waypass_server.life import Actor
 from waypass_server.models.lists_of_people import Basis, BasisVersion, Effect, Exclusion, VersionState
 from waypass_server.models.network import Authority, Scope
@@ -68,6 +69,7 @@ def propose_version(
 ) -> BasisVersion:
     """A new version of a basis, not in force yet. Raises what the module's rules name."""
     check_authority(basis, proposer)
+    _lock(session, basis)
     _check_text(text, known_scopes(session, basis.network_id, list(text.scopes)), minimum_notice)
     version = BasisVersion(
         basis=basis,
@@ -94,6 +96,7 @@ def propose_version(
 def approve_version(session: Session, *, version: BasisVersion, actor: Actor, now: int) -> BasisVersion:
     """Put a version in force in place of the one before. Raises `SamePerson` or `Conflict`."""
     check_approver(version, actor)
+    _lock(session, version.basis)
     if version.state is VersionState.IN_FORCE and version.approved_by == actor.staff_id:
         return version
     newest = max(other.number for other in version.basis.versions)
@@ -144,6 +147,15 @@ def check_authority(basis: Basis, proposer: Proposer) -> None:
     """Staff of an authority act for theirs only. Raises `Forbidden`."""
     if proposer.authority_id is not None and proposer.authority_id != basis.authority_id:
         raise Forbidden("basis: expected staff of the basis's authority, or of the network, got staff of another one")
+
+
+def _lock(session: Session, basis: Basis) -> None:
+    """Until the transaction ends; its versions are read anew: another person may just have acted on them."""
+    session.flush()
+    session.get(Basis, basis.id, with_for_update=LOCKED)
+    newest = select(BasisVersion).where(BasisVersion.basis_id == basis.id).execution_options(populate_existing=True)
+    session.scalars(newest).all()
+    session.expire(basis, ["versions"])
 
 
 def _check_text(text: BasisText, scopes: dict[int, Scope], minimum_notice: int) -> None:

@@ -8,6 +8,8 @@ Which indexes are decoys is decided when the list is opened (`indexes`), and no 
 """
 
 import random
+from array import array
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from waypass_protocol.bits import INVALID, VALID, status_at
@@ -16,12 +18,11 @@ SMALLEST = 8
 
 
 class Decoys:
-    """The decoys of one list. `draw` must not be predictable outside tests."""
+    """The decoys of one list, ascending. `draw` must not be predictable outside tests."""
 
     def __init__(self, indexes: Sequence[int], packed: bytes, draw: random.Random) -> None:
         self._draw = draw
-        self._all = indexes
-        self._known = frozenset(indexes)
+        self._all = array("I", indexes)
         self._raised = dict.fromkeys(idx for idx in indexes if status_at(packed, idx) != VALID)
 
     def fill(self, changes: Mapping[int, int]) -> dict[int, int]:
@@ -41,7 +42,13 @@ class Decoys:
     def keep(self, filled: Mapping[int, int]) -> None:
         """The delta that carries these changes is stored."""
         for idx, status in filled.items():
-            if idx in self._known and status == VALID:
+            if not self._knows(idx):
+                continue
+            if status == VALID:
                 self._raised.pop(idx, None)
-            elif idx in self._known:
+            else:
                 self._raised[idx] = None
+
+    def _knows(self, idx: int) -> bool:
+        at = bisect_left(self._all, idx)
+        return at < len(self._all) and self._all[at] == idx

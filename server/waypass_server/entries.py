@@ -17,12 +17,16 @@ Every step reassesses the person in its own transaction. Repeating a step that w
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, events, life
+from waypass_server import bases, events, life, worsening
 from waypass_server.bases import Proposer
+from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, State
+from waypass_server.many_rows import AnyRow, from_text
 from waypass_server.models.lists_of_people import (
     BasisVersion,
     CaseState,
@@ -31,12 +35,12 @@ from waypass_server.models.lists_of_people import (
     Exclusion,
     ObjectionState,
 )
-from waypass_server.models.network import Scope
+from waypass_server.models.network import Scope, Staff
 from waypass_server.models.records import NoticeKind
 from waypass_server.notifying import tell
 from waypass_server.people import find_person, known_scopes
 from waypass_server.reassess import reassess
-from waypass_server.refusals import Conflict, NotFound, OutsideBasis
+from waypass_server.refusals import Conflict, Forbidden, NotFound, OutsideBasis
 
 _OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
 
@@ -63,9 +67,7 @@ def propose(session: Session, proposal: Proposal, *, proposer: Proposer, now: in
     version = bases.version_in_force(basis)
     bases.check_authority(basis, proposer)  # rule 2
     scopes = known_scopes(session, proposer.network_id, list(proposal.scopes))  # rule 3
-    _check_reach(proposal, version, scopes)  # rules 4, 5
-    _check_period(proposal, version, now)  # rule 6
-    _check_grounds(proposal, version)  # rules 7, 8
+    check_content(proposal, version, scopes, now)  # rules 4 to 8
     person = find_person(session, proposer.network_id, proposal.person)  # rule 9
     entry = Entry(
         network_id=proposer.network_id,
@@ -89,16 +91,71 @@ def propose(session: Session, proposal: Proposal, *, proposer: Proposer, now: in
     return entry
 
 
-def approve(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
-    """A second person approves; the holder is told. Raises `LifeError`, and `Conflict` when the basis has changed."""
+def approve(session: Session, entry: Entry, *, approver: Proposer, elsewhere: bool = False, now: int) -> Entry:
+    """A second person approves, from another desk than the first, and with `elsewhere` not of the basis's authority;
+    the holder is told. Past a limit (`worsening`) it is held for a third one instead.
+
+    Raises `LifeError`, `Forbidden`, and `Conflict` when the basis has changed.
+    """
+    actor = approver.actor
     life.check_actor(Action.APPROVE, actor)
+    check_alone(entry, "approve")
     if life.already_done(Action.APPROVE, entry.life(), actor):
         return entry
-    entry.state = life.after(Action.APPROVE, entry.life(), actor, now)
-    if bases.version_in_force(entry.version.basis) is not entry.version:
+    life.after(Action.APPROVE, entry.life(), actor, now)
+    check_approver(session, entry, approver, elsewhere=elsewhere)
+    basis = entry.version.basis
+    if bases.version_in_force(basis) is not entry.version:
         raise Conflict("approve: expected an entry on the basis as it is in force, the basis has changed since")
+    worsens = entry.effect is not Effect.GRANT
+    held = worsens and bool(worsening.count(session, basis, 1, actor=actor, now=now))
+    entry.state = life.after(Action.HOLD if held else Action.APPROVE, entry.life(), actor, now)
     entry.approved_by = actor.staff_id
     entry.approved_at = now
+    if held:
+        _log(session, entry, actor, "entry.held", now)
+        reassess(session, entry.person_id, now)
+        return entry
+    return _announce(session, entry, actor, "entry.approved", now)
+
+
+def confirm(session: Session, entry: Entry, *, confirmer: Proposer, elsewhere: bool = False, now: int) -> Entry:
+    """A third person lets an entry go on that was held; the holder is told. Raises as `approve` does."""
+    actor = confirmer.actor
+    life.check_actor(Action.CONFIRM, actor)
+    check_alone(entry, "confirm")
+    if life.already_done(Action.CONFIRM, entry.life(), actor):
+        return entry
+    state = life.after(Action.CONFIRM, entry.life(), actor, now)
+    check_approver(session, entry, confirmer, elsewhere=elsewhere)
+    if bases.version_in_force(entry.version.basis) is not entry.version:
+        raise Conflict("confirm: expected an entry on the basis as it is in force, the basis has changed since")
+    entry.state, entry.confirmed_by = state, actor.staff_id
+    return _announce(session, entry, actor, "entry.confirmed", now)
+
+
+def check_alone(entry: Entry, what: str) -> None:
+    """What came in a batch is decided as a batch (`bulk.batches`). Raises `Conflict`."""
+    if entry.batch_id is not None:
+        raise Conflict(f"{what}: expected an entry that stands alone, this one is of batch {entry.batch_id}")
+
+
+def check_approver(session: Session, entry: Entry, approver: Proposer, *, elsewhere: bool = False) -> None:
+    """Two people at one desk are one opinion. Raises `Forbidden`."""
+    check_desks(session, entry.proposed_by, approver.staff_id)
+    if elsewhere and approver.authority_id == entry.version.basis.authority_id:
+        raise Forbidden("approve: expected somebody who does not work for the basis's authority")
+
+
+def check_desks(session: Session, proposed_by: int, staff_id: int) -> None:
+    """Raises `Forbidden` for somebody else at the desk of the one who proposed."""
+    desks = select(Staff.desk).where(Staff.id.in_([proposed_by, staff_id]))
+    if staff_id != proposed_by and len(set(session.scalars(desks))) < 2:
+        raise Forbidden("approve: expected somebody from another desk than the one who proposed the entry")
+
+
+def _announce(session: Session, entry: Entry, actor: Actor, what: str, now: int) -> Entry:
+    """It is approved now by all who have to: the holder is told."""
     entry.confirmed_at = now
     tell(
         session,
@@ -106,9 +163,9 @@ def approve(session: Session, entry: Entry, *, actor: Actor, now: int) -> Entry:
         kind=NoticeKind.ENTRY,
         now=now,
         entry_id=entry.id,
-        content=describe(entry, now),
+        content=describe(entry, entry.version, now),
     )
-    _log(session, entry, actor, "entry.approved", now)
+    _log(session, entry, actor, what, now)
     reassess(session, entry.person_id, now)
     return entry
 
@@ -155,13 +212,18 @@ def reconfirm(session: Session, entry: Entry, *, proposer: Proposer, now: int) -
     life.check_actor(Action.RECONFIRM, actor)
     bases.check_authority(entry.version.basis, proposer)
     state = life.after(Action.RECONFIRM, entry.life(), actor, now)
-    confirm_by = entry.confirm_by()
-    if confirm_by is not None and confirm_by <= now:
-        raise Conflict("reconfirm: expected it within 90 days of the last time; the entry lapses")
+    check_confirmable(entry, now)
     entry.state, entry.confirmed_at = state, now
     _log(session, entry, actor, "entry.reconfirmed", now)
     reassess(session, entry.person_id, now)
     return entry
+
+
+def check_confirmable(entry: Entry, now: int) -> None:
+    """Raises `Conflict` once the source was not asked for too long."""
+    confirm_by = entry.confirm_by()
+    if confirm_by is not None and confirm_by <= now:
+        raise Conflict("reconfirm: expected it within 90 days of the last time; the entry lapses")
 
 
 def set_case(session: Session, entry: Entry, state: CaseState, *, actor: Actor, now: int) -> Entry:
@@ -178,19 +240,25 @@ def set_case(session: Session, entry: Entry, state: CaseState, *, actor: Actor, 
 
 def find_entry(session: Session, network_id: int, entry_id: int, *, lock: bool = True) -> Entry:
     """Locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
-    entry = session.get(Entry, entry_id, with_for_update=lock)
+    entry = session.get(Entry, entry_id, with_for_update=LOCKED if lock else None)
     if entry is None or entry.network_id != network_id:
         raise NotFound(f"entry: expected one of the network's entries, got {entry_id}")
     return entry
 
 
-def describe(entry: Entry, now: int) -> dict[str, object]:
+def scopes_of(entry: Entry | Proposal | AnyRow) -> list[int]:
+    """Of one of many (`together`) they come as text."""
+    if isinstance(entry, Row):
+        return list(from_text(entry.scopes_text))
+    return list(entry.scopes)
+
+
+def describe(entry: Entry | AnyRow, version: BasisVersion, now: int) -> dict[str, object]:
     """What the holder is told: all that an objection needs, and who answers for it."""
-    version = entry.version
     return {
         "entry": entry.id,
         "effect": entry.effect.value,
-        "scopes": entry.scopes,
+        "scopes": scopes_of(entry),
         "reason": entry.reason,
         "basis": version.title,
         "citation": version.citation,
@@ -203,6 +271,13 @@ def describe(entry: Entry, now: int) -> dict[str, object]:
         "object": f"POST /api/v1/me/entries/{entry.id}/objection",
         "objection_decided_within": version.objection_deadline,
     }
+
+
+def check_content(proposal: Proposal, version: BasisVersion, scopes: dict[int, Scope], now: int) -> None:
+    """Rules 4 to 8. Raises `OutsideBasis`."""
+    _check_reach(proposal, version, scopes)
+    _check_period(proposal, version, now)
+    _check_grounds(proposal, version)
 
 
 def _check_reach(proposal: Proposal, version: BasisVersion, scopes: dict[int, Scope]) -> None:
@@ -245,6 +320,19 @@ def _log(session: Session, entry: Entry, actor: Actor, what: str, now: int, **de
         actor=actor,
         what=what,
         subject=("entry", entry.id),
-        state=entry.state.value,
+        **logged(entry, entry.version, entry.state),
         **details,
     )
+
+
+def logged(entry: Entry | Proposal | AnyRow, version: BasisVersion, state: State) -> dict[str, Any]:
+    """What the log says of an entry, whatever the step."""
+    return {
+        "state": state.value,
+        "basis": version.basis_id,
+        "version": version.number,
+        "effect": entry.effect.value,
+        "scopes": scopes_of(entry),
+        "starts_at": entry.starts_at,
+        "ends_at": entry.ends_at,
+    }

@@ -3,9 +3,13 @@
 For a medical journey, or the hearing itself. It outranks red, needs no second person, and can be ended by any reviewer.
 """
 
+from collections.abc import Sequence
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server import events
+from waypass_server.database import LOCKED
 from waypass_server.life import Actor
 from waypass_server.models.lists_of_people import Exemption
 from waypass_server.models.people import Person
@@ -46,7 +50,7 @@ def grant(
 
 def end(session: Session, *, network_id: int, exemption_id: int, actor: Actor, now: int) -> Exemption:
     """Ends it now, if it has not ended. Raises `NotFound`."""
-    exemption = session.get(Exemption, exemption_id, with_for_update=True)
+    exemption = session.get(Exemption, exemption_id, with_for_update=LOCKED)
     person = None if exemption is None else session.get_one(Person, exemption.person_id)
     if exemption is None or person is None or person.network_id != network_id:
         raise NotFound(f"exemption: expected one of the network's exemptions, got {exemption_id}")
@@ -55,6 +59,20 @@ def end(session: Session, *, network_id: int, exemption_id: int, actor: Actor, n
         _log(session, exemption, network_id, actor, "exemption.ended", now)
         reassess(session, exemption.person_id, now)
     return exemption
+
+
+def exemptions_of(session: Session, person_id: int, now: int) -> Sequence[Exemption]:
+    """Those of a person that are in force or to come, the next to end first."""
+    query = select(Exemption).where(Exemption.person_id == person_id, Exemption.ends_at > now)
+    return session.scalars(query.order_by(Exemption.ends_at, Exemption.id)).all()
+
+
+def exemptions_now(session: Session, network_id: int, now: int, *, most: int) -> Sequence[tuple[Exemption, Person]]:
+    """Those of a network that are in force or to come, the next to end first, each with its person."""
+    query = select(Exemption, Person).join(Person, Person.id == Exemption.person_id)
+    query = query.where(Person.network_id == network_id, Exemption.ends_at > now)
+    rows = session.execute(query.order_by(Exemption.ends_at, Exemption.id).limit(most))
+    return [(exemption, person) for exemption, person in rows]
 
 
 def _log(session: Session, exemption: Exemption, network_id: int, actor: Actor, what: str, now: int) -> None:

@@ -12,16 +12,19 @@ Health certificates, handed in by the wallet or at a desk, weigh this much (`wei
 The same certificate is one fact: handed in again by the same person nothing changes, by another person it is refused
 (`Conflict`). Who a certificate names is not compared with anything: there is no name to compare it with.
 
-Exposure notices and survey answers are recorded by staff, with an end: at most 14 days.
+Exposure notices and survey answers are recorded by staff, with an end: at most 14 days. Answers to a form: `surveys`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import assert_never
 
-from sqlalchemy import select
+from sqlalchemy import null, select, update
 from sqlalchemy.orm import Session
 
 from waypass_server import events
+from waypass_server.database import LOCKED
 from waypass_server.evidence import (
     Evidence,
     EvidenceError,
@@ -33,13 +36,18 @@ from waypass_server.evidence import (
     verify,
 )
 from waypass_server.life import Actor
+from waypass_server.many_rows import among
 from waypass_server.models.lists_of_people import Fact, Weight
+from waypass_server.models.network import Staff
 from waypass_server.models.people import Person
 from waypass_server.models.records import NoticeKind
 from waypass_server.notifying import tell
+from waypass_server.passes import lock_person
 from waypass_server.people import known_scopes
 from waypass_server.reassess import reassess
 from waypass_server.refusals import BadInput, Conflict, NotFound
+from waypass_server.rules import when
+from waypass_server.worsening import check_facts, count_facts
 
 COVID_19 = "840539006"
 DAY = 86_400
@@ -107,6 +115,7 @@ def check(text: str, *, signers: SignerSet, now: int) -> Evidence:
 
 def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Actor, now: int) -> tuple[Fact, bool]:
     """Make a verified certificate a fact; whether it is new. Raises `Conflict`."""
+    lock_person(session, person.id)  # the same certificate, sent twice at once, is one fact
     digest = evidence.certificate_digest.hex()
     query = select(Fact).where(Fact.network_id == person.network_id, Fact.digest == digest)
     known = session.scalars(query).one_or_none()
@@ -124,6 +133,7 @@ def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Acto
         valid_from=weighed.valid_from,
         valid_until=weighed.valid_until,
         digest=digest,
+        details=_details(evidence),
         recorded_by=actor.staff_id,
         recorded_at=now,
     )
@@ -132,14 +142,12 @@ def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Acto
 
 
 def report(session: Session, *, person: Person, given: Report, actor: Actor, now: int) -> Fact:
-    """Record an exposure notice or a survey answer; the holder is told. Raises `BadInput` or `UnknownScope`."""
+    """Record an exposure notice or a survey answer; the holder is told. Raises `BadInput`, `UnknownScope` or
+    `PastLimit`."""
     if given.scopes:
         known_scopes(session, person.network_id, list(given.scopes))
-    if not given.valid_from < given.valid_until <= given.valid_from + LONGEST_NOTICE or given.valid_until <= now:
-        raise BadInput(
-            f"valid_until: expected an end to come, at most {LONGEST_NOTICE} s after {given.valid_from}, "
-            f"got {given.valid_until}"
-        )
+    check_validity(given, now)
+    count_yellow(session, person.network_id, actor, int(given.yellow), now)
     fact = Fact(
         network_id=person.network_id,
         person_id=person.id,
@@ -154,27 +162,74 @@ def report(session: Session, *, person: Person, given: Report, actor: Actor, now
         recorded_at=now,
     )
     _add(session, fact, actor, now)
-    content: dict[str, object] = {
-        "fact": fact.id,
-        "kind": fact.kind,
-        "source": fact.source,
-        "reason": fact.reason,
-        "valid_until": fact.valid_until,
-    }
-    tell(session, person_id=person.id, kind=NoticeKind.FACT, now=now, content=content)
+    tell(session, person_id=person.id, kind=NoticeKind.FACT, now=now, content=describe(fact.id, given))
     return fact
+
+
+def check_validity(given: Report, now: int) -> None:
+    """Raises `BadInput` unless it holds at some time to come, and not for too long."""
+    if not given.valid_from < given.valid_until <= given.valid_from + LONGEST_NOTICE or given.valid_until <= now:
+        raise BadInput(
+            f"valid_until: expected an end to come, at most {LONGEST_NOTICE} s after {given.valid_from}, "
+            f"got {given.valid_until}"
+        )
+
+
+def count_yellow(session: Session, network_id: int, actor: Actor, facts: int, now: int, *, dry: bool = False) -> None:
+    """So many yellow facts of this member of staff count against the limits; `dry`, they would. Raises `PastLimit`."""
+    if facts and actor.staff_id is not None:
+        authority_id = session.get_one(Staff, actor.staff_id).authority_id
+        (check_facts if dry else count_facts)(session, network_id, authority_id, facts, now)
+
+
+def describe(fact_id: int, given: Report) -> dict[str, object]:
+    """What the holder is told."""
+    return {
+        "fact": fact_id,
+        "kind": given.kind,
+        "source": given.source,
+        "reason": given.reason,
+        "valid_until": given.valid_until,
+    }
 
 
 def withdraw(session: Session, *, network_id: int, fact_id: int, actor: Actor, now: int) -> Fact:
-    """The fact counts no more; its certificate stays known. Raises `NotFound`."""
-    fact = session.get(Fact, fact_id, with_for_update=True)
+    """The fact counts no more; its certificate stays known, and what rules saw of it goes. Raises `NotFound`."""
+    fact = session.get(Fact, fact_id, with_for_update=LOCKED)
     if fact is None or fact.network_id != network_id:
         raise NotFound(f"fact: expected one of the network's facts, got {fact_id}")
     if fact.withdrawn_at is None:
-        fact.withdrawn_at = now
+        fact.withdrawn_at, fact.details = now, None
         _log(session, fact, actor, "fact.withdrawn", now)
         reassess(session, fact.person_id, now)
     return fact
+
+
+def forget_details(session: Session, people: Sequence[int], now: int) -> None:
+    """What rules saw of these people's facts that are over is needed no more; an answer is nobody's business then."""
+    over = among(session, Fact.person_id, people), Fact.valid_until <= now, Fact.details.is_not(null())
+    session.execute(update(Fact).where(*over).values(details=None))
+
+
+def add(session: Session, fact: Fact, actor: Actor, now: int) -> Fact:
+    """A fact that another module made, recorded: the person is looked at again."""
+    _add(session, fact, actor, now)
+    return fact
+
+
+def _details(evidence: Evidence) -> dict[str, object]:
+    """What rules see of a certificate (`rules`): nothing of whom it names."""
+    same: dict[str, object] = {"disease": evidence.disease}
+    match evidence.details:
+        case TestDetails() as test:
+            return {**same, "result": test.result.value, "sampled": when(test.sampled_at), "type": test.test_type}
+        case VaccinationDetails() as dose:
+            doses = {"dose": dose.dose, "doses_in_series": dose.doses_in_series}
+            return {**same, **doses, "on": dose.on.isoformat(), "product": dose.product}
+        case RecoveryDetails() as recovery:
+            days = {"from_day": recovery.valid_from.isoformat(), "until_day": recovery.valid_until.isoformat()}
+            return {**same, "first_positive_on": recovery.first_positive_on.isoformat(), **days}
+    assert_never(evidence.details)
 
 
 def _same_again(known: Fact, person: Person) -> Fact:

@@ -4,7 +4,7 @@ fed with what the publisher made and what readers say, and told the time.
 How a reader stands is the first of these that applies:
 
 1. `differs`: it holds a version that was published, with another digest; or a version that was never published. An
-   alarm, also of a reader that has gone since
+   alarm, also of a reader that has gone since. A list that has ended is held for a day more, and no alarm
 2. `unreadable`: its newest message is not one of this version of the wire format
 3. `offline`: its last word, or its last will, says so
 4. `quiet`: it is said to be online, and nothing came from it for `QUIET` seconds (a bridge may be down)
@@ -25,11 +25,14 @@ from enum import StrEnum
 from typing import Any
 
 from waypass_protocol.messages import HeldRow, LaneState, Presence, PresenceMessage, StateMessage
+from waypass_protocol.names import natural_order
 from waypass_protocol.status import HeadRow
 
 QUIET = 75
 """Seconds; readers say their state every 30."""
 MOST = 5000
+MOST_ENDED = 500
+"""Lists that have ended whose digests are remembered."""
 KEPT_DIGESTS = 256
 """Versions of a list whose digests are remembered; a reader that is behind by more cannot be compared."""
 NO_STATION = "station"
@@ -145,10 +148,14 @@ class Fleet:
     _readers: dict[str, _Reader] = field(default_factory=dict)
     _rows: dict[str, HeadRow] = field(default_factory=dict)
     _digests: dict[str, dict[int, str]] = field(default_factory=dict)
+    _ended: frozenset[str] = frozenset()
     _push: Push | None = None
 
-    def published(self, rows: Sequence[HeadRow], *, committed_at: float | None) -> bool:
-        """This is current from now on; whether that is new."""
+    def published(
+        self, rows: Sequence[HeadRow], *, committed_at: float | None, ended: frozenset[str] = frozenset()
+    ) -> bool:
+        """This is current from now on, and these lists have ended; whether that is new."""
+        self._ended = ended
         fresh = {row.uri: row for row in rows}
         if fresh == self._rows:
             return False
@@ -158,6 +165,8 @@ class Fleet:
             digests[row.version] = row.digest.hex()
             while len(digests) > KEPT_DIGESTS:
                 del digests[min(digests)]
+        for uri in list(self._digests.keys() - fresh.keys())[MOST_ENDED:]:
+            del self._digests[uri]
         number = 0 if self._push is None else self._push.number + 1
         versions = tuple((row.uri, row.version) for row in rows)
         self._push = Push(number=number, committed_at=committed_at, versions=versions)
@@ -198,7 +207,7 @@ class Fleet:
     def view(self, now: float) -> FleetView:
         """All readers at `now`."""
         stations: dict[str, list[ReaderView]] = {}
-        for name in sorted(self._readers):
+        for name in sorted(self._readers, key=natural_order):
             view = self._view(self._readers[name], now)
             stations.setdefault(view.station, []).append(view)
         return FleetView(
@@ -219,11 +228,11 @@ class Fleet:
         )
 
     def _differs(self, row: HeldRow) -> bool:
-        published = self._rows.get(row.uri)
-        if published is None:
-            return bool(self._rows)
-        known = self._digests[row.uri].get(row.version)
-        return row.version > published.version or (known is not None and known != row.digest)
+        digests = self._digests.get(row.uri)
+        if digests is None:
+            return bool(self._rows) and row.uri not in self._ended
+        known = digests.get(row.version)
+        return row.version > max(digests) or (known is not None and known != row.digest)
 
     def _stand(self, reader: _Reader, now: float) -> Stand:
         message = reader.state
@@ -259,7 +268,7 @@ class Fleet:
             clock_trusted=message.clock_trusted,
             software=message.software,
             lists=tuple(self._list_view(row, reader.heard_at or now) for row in message.lists),
-            lanes=tuple(sorted(message.lanes.items())),
+            lanes=tuple(sorted(message.lanes.items(), key=lambda lane: natural_order(lane[0]))),
             health=_sorted(message.health),
             reports=tuple(sorted(message.reports.items())),
         )

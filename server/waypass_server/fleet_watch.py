@@ -60,7 +60,9 @@ class FleetWatch:
     def published(self, publication: Publication) -> None:
         """The publisher made this (rule 2)."""
         with self._lock:
-            fresh = self._fleet.published(publication.rows, committed_at=publication.committed_at)
+            fresh = self._fleet.published(
+                publication.rows, committed_at=publication.committed_at, ended=publication.ended
+            )
         if fresh:
             self._wake()
 

@@ -1,7 +1,7 @@
 """How the server is, in words and numbers that are about nobody.
 
-- it is `ok` when the database can be read, the broker is connected, the publisher publishes, and keys and folder are
-  in order
+- it is `ok` when the database can be read, the broker is connected, the publisher publishes or stands by because
+  another process does (`stand-by`), and keys and folder are in order
 - it is `degraded` when it serves and something of that is missing: gates go on, and lists may be growing old
 - it cannot serve (`Health.cannot_serve`) when the database cannot be read or the publisher has stopped for good
 
@@ -25,12 +25,18 @@ from waypass_server.publisher import Trouble
 from waypass_server.services import Services
 
 OK = "ok"
+STAND_BY = "stand-by"
 
 
 class PublisherVitals(Protocol):
     """What is asked of a publisher."""
 
     trouble: Trouble | None
+
+    @property
+    def standing_by(self) -> bool:
+        """Whether another process publishes."""
+        ...
 
     @property
     def running(self) -> bool:
@@ -67,7 +73,8 @@ class Health:
     @property
     def ok(self) -> bool:
         """Whether every part is."""
-        return {self.database, self.publisher, self.broker, self.keys} == {OK}
+        parts = {self.database, self.broker, self.keys}
+        return parts == {OK} and self.publisher in (OK, STAND_BY)
 
     @property
     def cannot_serve(self) -> bool:
@@ -119,7 +126,10 @@ def metrics(health: Health, figures: Figures | None) -> bytes:
     registry = CollectorRegistry()
     parts = Gauge("waypass_server_up", "1 while this part is as it should be.", ["part"], registry=registry)
     for part in ("database", "publisher", "broker", "keys"):
-        parts.labels(part).set(getattr(health, part) == OK)
+        parts.labels(part).set(getattr(health, part) in (OK, STAND_BY))
+    Gauge("waypass_server_publishes", "1 where the publisher is that publishes.", registry=registry).set(
+        health.publisher == OK
+    )
     if figures is not None:
         versions = Gauge("waypass_list_version", "The newest version of a status list.", ["list"], registry=registry)
         for name, version in figures.versions.items():
@@ -143,7 +153,9 @@ def _publisher(publisher: PublisherVitals | None) -> str:
         return "not-running"
     if not publisher.running:
         return "stopped"
-    return OK if publisher.trouble is None else publisher.trouble.value
+    if publisher.trouble is not None:
+        return publisher.trouble.value
+    return STAND_BY if publisher.standing_by else OK
 
 
 def _keys(services: Services) -> str:

@@ -1,36 +1,72 @@
 """Places for passes: random free indexes in the network's open status list.
 
-1. An index is drawn at random among all 2^20, so that neighbours in a list say nothing about each other
+1. An index is drawn at random among all that are free, so that neighbours in a list say nothing about each other, and
+   a batch is spread over the whole list
 2. it is not a decoy, and no pass ever had it: an index is never allocated twice, whatever became of its pass,
    and also when the pass itself is forgotten
-3. a list that is over `full` gets no more passes: a new one is opened, and taken as soon as it has a published
-   version (until then the old one is filled up to `brim`, so that no pass stands in a list that no reader can hold
-   yet)
+3. a list that is over `full`, or older than `oldest`, gets no more passes: a new one is opened, and taken as soon as it
+   has a published version (until then the old one is filled up to `brim`, so that no pass stands in a list that no
+   reader can hold yet)
 
-The list's row is locked while indexes are drawn, so two transactions cannot draw the same one.
+What is used is a bit in one of a list's 1,024 blocks, each of which knows how many are free. A draw looks at these
+numbers and then at the blocks that it hits, so it takes as long in an empty list as in one with its last free index.
+
+The list's row is locked while indexes are drawn, so two transactions cannot draw the same one. More are drawn than are
+asked for, and the next batches take of them (`reserve`): they hold the row for reading only, so that it is not closed
+before their passes are there.
 """
 
 import random
-from collections.abc import Sequence
+import struct
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, compress
+from typing import TypedDict
 
-from sqlalchemy import insert, select, union_all
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol.bits import LIST_INDEXES
 from waypass_protocol.names import list_name
-from waypass_server.models.status import Decoy, ListVersion, PassRow, StatusList, UsedIndex
+from waypass_server.database import alone
+from waypass_server.errors import ServerError
+from waypass_server.many_rows import table_of
+from waypass_server.models.network import Network
+from waypass_server.models.status import Block, Decoy, ListVersion, StatusList
+from waypass_server.reserve import Reserve
 
-_ASKED_AT_ONCE = 500  # SQLite allows more; one statement stays short
+BLOCK = 1024
+"""Indexes in a block."""
+BLOCKS = LIST_INDEXES // BLOCK
+DECOYS = 8192
+DAY = 24 * 3600
+_FEW = 8
+"""Below this part of a block, or of a list, its free places are few."""
+_MANY = BLOCKS // 2
+"""Places, from which on most blocks are hit."""
+_NUMBER = struct.Struct("<I")  # of 32 bits: a multiple of a list's size, so that each index has the same chance
+# For each character of a binary number: whether it stands for a free index.
+_IS_FREE = bytes(each == ord("0") for each in range(256))
+
+
+_lists = table_of(StatusList)
+_STILL_OPEN = (
+    select(_lists.c.uri, _lists.c.created_at)
+    .where(_lists.c.id == bindparam("list"), _lists.c.closed.is_(False))
+    .with_for_update(read=True)
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListRules:
-    """When a list counts as full, in allocated indexes, and how many of a new list are decoys."""
+    """When a list counts as full, in allocated indexes, and as old, in seconds; how many of a new list are decoys."""
 
-    full: int = LIST_INDEXES * 8 // 10
-    brim: int = LIST_INDEXES * 95 // 100
-    decoys: int = 8192
+    full: int = LIST_INDEXES * 99 // 100
+    brim: int = LIST_INDEXES - DECOYS
+    oldest: int = 30 * DAY
+    decoys: int = DECOYS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,31 +78,85 @@ class Places:
     indexes: tuple[int, ...]
 
 
-class Allocator:
-    """Draws places. `draw` must not be predictable outside tests; `uri_prefix` begins each list's URI."""
+class PrefixTaken(ServerError):
+    """Another network's lists in this database begin with the same URI."""
 
-    def __init__(self, *, uri_prefix: str, draw: random.Random, rules: ListRules | None = None) -> None:
+
+def check_prefix(session: Session, network_id: int | None, prefix: str) -> None:
+    """Each network has a prefix of its own: a URI names one list. Raises `PrefixTaken`."""
+    query = (
+        select(StatusList.uri, Network.name)
+        .join(Network, Network.id == StatusList.network_id)
+        .where(StatusList.network_id != network_id, StatusList.uri.startswith(prefix, autoescape=True))
+    )
+    for uri, name in session.execute(query):
+        if uri.removeprefix(prefix).isdecimal():
+            raise PrefixTaken(
+                f"status_uri_prefix: expected one that no other network of the database has, "
+                f"got {prefix!r}, which is that of network {name}"
+            )
+
+
+class BlockRow(TypedDict):
+    """A row of `status_blocks`."""
+
+    list_id: int
+    number: int
+    free: int
+    used: bytes
+
+
+class Allocator:
+    """Draws places. `draw` must not be predictable outside tests; `uri_prefix` begins each list's URI. Without a
+    `reserve` nothing is drawn ahead."""
+
+    def __init__(
+        self,
+        *,
+        uri_prefix: str,
+        draw: random.Random,
+        rules: ListRules | None = None,
+        reserve: Reserve | None = None,
+    ) -> None:
         self._prefix = uri_prefix
         self._draw = draw
         self._rules = rules or ListRules()
+        self._reserve = reserve or Reserve(most=0)
 
     def allocate(self, session: Session, network_id: int, count: int, now: int) -> Places:
         """Take `count` indexes in the session's transaction."""
+        return self._of_reserve(session, network_id, count, now) or self._drawn(session, network_id, count, now)
+
+    def _of_reserve(self, session: Session, network_id: int, count: int, now: int) -> Places | None:
+        """Of those that were drawn before, while their list is the one to take from."""
+        taken = self._reserve.take(network_id, count)
+        if taken is None:
+            return None
+        list_id, indexes = taken
+        row = session.connection().execute(_STILL_OPEN, {"list": list_id}).one_or_none()
+        if row is None or now - row.created_at >= self._rules.oldest:
+            self._reserve.let_go(network_id, list_id)
+            return None
+        return Places(list_id=list_id, uri=row.uri, indexes=tuple(indexes))
+
+    def _drawn(self, session: Session, network_id: int, count: int, now: int) -> Places:
+        """Newly drawn, and more for the reserve while the list has room."""
         chosen = self._choose(session, network_id, count, now)
-        indexes: list[int] = []
-        while len(indexes) < count:
-            wanted = min(count - len(indexes), _ASKED_AT_ONCE)
-            drawn = set(self._draw.sample(range(LIST_INDEXES), wanted)).difference(indexes)
-            free = drawn - _taken(session, chosen.id, drawn)
-            indexes += self._draw.sample(sorted(free), len(free))
-        chosen.allocated += count
-        return Places(list_id=chosen.id, uri=chosen.uri, indexes=tuple(indexes))
+        # Of a list that is only filled until there is another, nothing is kept.
+        old = now - chosen.created_at >= self._rules.oldest
+        room = 0 if old else max(0, self._rules.full - chosen.allocated - count)
+        drawn = count + min(room, self._reserve.ahead(network_id, count))
+        indexes = self._take(session, chosen.id, drawn)
+        chosen.allocated += drawn
+        self._reserve.put_after_commit(session, network_id, chosen.id, indexes[count:])
+        return Places(list_id=chosen.id, uri=chosen.uri, indexes=tuple(indexes[:count]))
 
     def open_list(self, session: Session, network_id: int, now: int) -> StatusList:
         """A new list with its decoys; the publisher gives it its first version."""
         names = session.scalars(select(StatusList.name).where(StatusList.network_id == network_id))
         number = 1 + max((int(name) for name in names if name.isdecimal()), default=0)
         uri = f"{self._prefix}{number}"
+        check_prefix(session, network_id, self._prefix)
         opened = StatusList(
             network_id=network_id, name=list_name(uri), uri=uri, allocated=0, closed=False, created_at=now
         )
@@ -74,17 +164,84 @@ class Allocator:
         session.flush()
         decoys = self._draw.sample(range(LIST_INDEXES), self._rules.decoys)
         session.execute(insert(Decoy), [{"list_id": opened.id, "idx": idx} for idx in sorted(decoys)])
+        session.execute(insert(Block), blocks_with(opened.id, decoys))
         return opened
+
+    def _take(self, session: Session, list_id: int, count: int) -> list[int]:
+        """`count` free indexes, each with the same chance, in any order, and from now on used."""
+        query = select(Block.number, Block.free).where(Block.list_id == list_id, Block.free > 0)
+        rows = session.execute(query.order_by(Block.number)).all()
+        if count >= _MANY and sum(free for _, free in rows) >= LIST_INDEXES // _FEW:
+            return self._take_many(session, list_id, count)
+        ends = list(accumulate(free for _, free in rows))
+        # Of all free indexes, counted through, these; each is then the so-and-so-manieth of its block.
+        of_block: dict[int, list[int]] = defaultdict(list)
+        for rank in sorted(self._draw.sample(range(ends[-1]), count)):
+            at = bisect_right(ends, rank)
+            of_block[rows[at].number].append(rank - ends[at] + rows[at].free)
+        indexes: list[int] = []
+        changed = []
+        hit = select(Block.number, Block.used).where(Block.list_id == list_id, Block.number.in_(of_block))
+        for number, stored in session.execute(hit.order_by(Block.number)):
+            used = int.from_bytes(stored, "little")
+            taken = self._take_in(used, of_block[number])
+            indexes += (BLOCK * number + place for place in taken)
+            changed.append(_block_row(list_id, number, used | sum(1 << place for place in taken)))
+        _store(session, changed)
+        return self._draw.sample(indexes, count)  # in an order of their own: they came sorted
+
+    def _take_many(self, session: Session, list_id: int, count: int) -> list[int]:
+        """The same where many indexes are free and many are taken: it is quicker to try indexes of the whole list."""
+        query = select(Block.used).where(Block.list_id == list_id).order_by(Block.number)
+        used = bytearray().join(session.scalars(query))
+        taken: list[int] = []
+        while len(taken) < count:
+            drawn = self._draw.randbytes(4 * (count - len(taken)))
+            for (number,) in _NUMBER.iter_unpack(drawn):
+                idx = number % LIST_INDEXES
+                if not used[idx >> 3] >> (idx & 7) & 1:
+                    used[idx >> 3] |= 1 << (idx & 7)
+                    taken.append(idx)
+        size = BLOCK // 8
+        _store(
+            session,
+            [
+                _block_row(list_id, number, int.from_bytes(used[size * number : size * (number + 1)], "little"))
+                for number in sorted({idx // BLOCK for idx in taken})
+            ],
+        )
+        return taken
+
+    def _take_in(self, used: int, ranks: Sequence[int]) -> list[int]:
+        """As many free places of a block as there are ranks, each with the same chance, ascending. Where many are free,
+        it is quicker to try places than to list the free ones; the chances are the same.
+        """
+        if BLOCK - used.bit_count() < BLOCK // _FEW:
+            free = _free_in(used)
+            return [free[rank] for rank in ranks]
+        taken: list[int] = []
+        while len(taken) < len(ranks):
+            place = self._draw.randrange(BLOCK)
+            if not used >> place & 1:
+                used |= 1 << place
+                taken.append(place)
+        return sorted(taken)
 
     def _choose(self, session: Session, network_id: int, count: int, now: int) -> StatusList:
         """Rule 3."""
-        query = select(StatusList).where(StatusList.network_id == network_id, StatusList.closed.is_(False))
-        open_lists = session.scalars(query.order_by(StatusList.id).with_for_update()).all()
+        open_lists = _lock_open_lists(session, network_id)
+        if not open_lists:
+            # Another process may just be opening the first one, or may have closed the one that was waited for.
+            alone(session, "lists", network_id)
+            open_lists = _lock_open_lists(session, network_id)
         if not open_lists:
             return self.open_list(session, network_id, now)
         current = open_lists[0]
-        if current.allocated + count <= self._rules.full:
+        old = now - current.created_at >= self._rules.oldest
+        if current.allocated + count <= self._rules.full and not old:
             return current
+        # Looked at again: who held the list before may have opened the next one.
+        open_lists = _lock_open_lists(session, network_id)
         successor = open_lists[1] if len(open_lists) > 1 else self.open_list(session, network_id, now)
         published = session.get(ListVersion, successor.id) is not None
         if not published and current.allocated + count <= self._rules.brim:
@@ -93,12 +250,44 @@ class Allocator:
         return successor
 
 
-def _taken(session: Session, list_id: int, indexes: set[int]) -> set[int]:
-    asked = sorted(indexes)
-    passes = select(PassRow.idx).where(PassRow.list_id == list_id, PassRow.idx.in_(asked))
-    used = select(UsedIndex.idx).where(UsedIndex.list_id == list_id, UsedIndex.idx.in_(asked))
-    decoys = select(Decoy.idx).where(Decoy.list_id == list_id, Decoy.idx.in_(asked))
-    return set(session.scalars(union_all(passes, used, decoys)))
+def _lock_open_lists(session: Session, network_id: int) -> Sequence[StatusList]:
+    """Oldest first."""
+    query = select(StatusList).where(StatusList.network_id == network_id, StatusList.closed.is_(False))
+    fresh = query.order_by(StatusList.id).execution_options(populate_existing=True)
+    return session.scalars(fresh.with_for_update(key_share=True)).all()
+
+
+def blocks_with(list_id: int, used: Iterable[int]) -> list[BlockRow]:
+    """The rows of a list's blocks in which these indexes are used and no others."""
+    bits: dict[int, int] = defaultdict(int)
+    for idx in used:
+        bits[idx // BLOCK] |= 1 << idx % BLOCK
+    return [_block_row(list_id, number, bits[number]) for number in range(BLOCKS)]
+
+
+def _store(session: Session, changed: Sequence[BlockRow]) -> None:
+    """Write blocks anew."""
+    blocks = table_of(Block)
+    same = blocks.c.list_id == bindparam("of_list"), blocks.c.number == bindparam("at")
+    statement = update(blocks).where(*same).values(free=bindparam("now_free"), used=bindparam("now_used"))
+    session.connection().execute(
+        statement,
+        [
+            {"of_list": row["list_id"], "at": row["number"], "now_free": row["free"], "now_used": row["used"]}
+            for row in changed
+        ],
+    )
+
+
+def _block_row(list_id: int, number: int, used: int) -> BlockRow:
+    free, bits = BLOCK - used.bit_count(), used.to_bytes(BLOCK // 8, "little")
+    return BlockRow(list_id=list_id, number=number, free=free, used=bits)
+
+
+def _free_in(used: int) -> list[int]:
+    """The places in a block that are free, ascending."""
+    digits = f"{used:0{BLOCK}b}".encode().translate(_IS_FREE)
+    return list(compress(range(BLOCK), digits[::-1]))
 
 
 def decoys_of(session: Session, list_id: int) -> Sequence[int]:

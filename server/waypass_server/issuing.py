@@ -22,10 +22,12 @@ compare with an identity document; it stands in the pass and is not stored.
 Both carry the person's aspects at that moment. `iat` is rounded down to the hour and the life is whole hours, so that
 passes of one batch cannot be told from others of that hour. A pass may outlive `Standing.until`, the next second at
 which the person's aspects may change by themselves: the scheduler looks at the person again at that second, and takes
-the pass away if it has become too permissive.
+the pass away if it has become too permissive. That second is noted here too: where the clock was put back, it may be
+one that was looked at already.
 """
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +36,17 @@ from sqlalchemy import delete
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from waypass_protocol.bits import VALID
 from waypass_protocol.errors import BadSignature, Malformed
 from waypass_protocol.keys import HolderKey, base64url
-from waypass_protocol.passes import HOUR, Aspect, Pass, Place, sign_pass
+from waypass_protocol.passes import HOUR, Aspect, BoundForm, Pass, Place, sign_pass
 from waypass_server.aspects import standing_of
+from waypass_server.database import LOCKED
 from waypass_server.indexes import Allocator
+from waypass_server.many_rows import add_rows
+from waypass_server.models.people import Person, Wallet
 from waypass_server.models.status import Challenge, PassKind, PassRow
-from waypass_server.passes import live_passes, lock_person, take_away
+from waypass_server.passes import count_live, live_passes, lock_person, take_away
 from waypass_server.refusals import BadInput, Conflict, TooMany
 from waypass_server.services import Services
 
@@ -51,6 +57,7 @@ ALIVE = 1000
 NONCE_LENGTH = 32
 NONCE_LIFE = 300
 _SIGNATURE = 64
+_COLUMNS = ("person_id", "list_id", "idx", "aspects", "kind", "iat", "exp", "status", "created_at")
 
 
 class RequestRefused(BadInput):
@@ -119,7 +126,8 @@ def check_proofs(network: str, nonce: str, keys: Sequence[UnprovenKey]) -> list[
 
 def make_nonce(session: Session, services: Services, wallet_id: int, now: int) -> str:
     """A nonce for this wallet; one that it was given before and did not use lapses."""
-    session.execute(delete(Challenge).where((Challenge.wallet_id == wallet_id) | (Challenge.expires_at <= now)))
+    session.get(Wallet, wallet_id, with_for_update=LOCKED)  # two that ask at once are not both given one that counts
+    session.execute(delete(Challenge).where(Challenge.wallet_id == wallet_id))
     nonce = base64url(services.random_bytes(NONCE_LENGTH))
     session.add(Challenge(digest=_digest(nonce), wallet_id=wallet_id, expires_at=now + NONCE_LIFE))
     return nonce
@@ -138,20 +146,26 @@ def issue_bound(
 ) -> list[bytes]:
     """The passes (COSE_Sign1) for proven keys, in their order, under rules 4 and 5. Raises as they say."""
     person = lock_person(session, person_id)
-    aspects = standing_of(session, person_id, now).aspects
-    said = [_aspects_for(request.scopes, aspects) for request in requests]
-    alive = len(live_passes(session, person_id, now))
+    aspects = _aspects_until(session, person, now)
+    said = {scopes: _aspects_for(scopes, aspects) for scopes in dict.fromkeys(each.scopes for each in requests)}
+    alive = count_live(session, person_id, now)
     if alive + len(requests) > ALIVE:
         raise TooManyPasses(f"expected at most {ALIVE} live passes, got {alive} and {len(requests)} more")
     places = allocator(services).allocate(session, person.network_id, len(requests), now)
     iat, exp = _times(now, services.settings.pass_life)
-    signer = services.pass_signer
-    issued = []
-    for request, idx, shown in zip(requests, places.indexes, said, strict=True):
-        place = Place(uri=places.uri, idx=idx)
-        pass_ = Pass(iat=iat, exp=exp, place=place, aspects=shown, holder=request.holder)
-        issued.append(sign_pass(pass_, signer))
-        session.add(_row(person_id, places.list_id, PassKind.BOUND, pass_, now))
+    place = Place(uri=places.uri, idx=places.indexes[0])
+    any_holder = requests[0].holder
+    forms = {
+        scopes: BoundForm(Pass(iat=iat, exp=exp, place=place, aspects=shown, holder=any_holder), services.pass_signer)
+        for scopes, shown in said.items()
+    }
+    stored = {scopes: json.dumps(_as_stored(shown)) for scopes, shown in said.items()}
+    same = PassKind.BOUND.value, iat, exp, VALID, _hour(now)
+    issued, rows = [], []
+    for request, idx in zip(requests, places.indexes, strict=True):
+        issued.append(forms[request.scopes].sign(idx, request.holder))
+        rows.append((person_id, places.list_id, idx, stored[request.scopes], *same))
+    add_rows(session, PassRow, _COLUMNS, rows)
     return issued
 
 
@@ -162,7 +176,7 @@ def issue_paper(
     _check_scopes(scopes, "a paper pass")
     _check_hint(hint)
     person = lock_person(session, person_id)
-    shown = _aspects_for(scopes, standing_of(session, person_id, now).aspects)
+    shown = _aspects_for(scopes, _aspects_until(session, person, now))
     take_away(session, live_passes(session, person_id, now, kind=PassKind.PAPER), now)
     places = allocator(services).allocate(session, person.network_id, 1, now)
     iat, exp = _times(now, services.settings.paper_life)
@@ -173,7 +187,19 @@ def issue_paper(
         signed = sign_pass(pass_, signer)
     except Malformed as error:  # the hint is all that others chose
         raise RequestRefused(str(error)) from None
-    session.add(_row(person_id, places.list_id, PassKind.PAPER, pass_, now))
+    session.add(
+        PassRow(
+            person_id=person_id,
+            list_id=places.list_id,
+            idx=place.idx,
+            kind=PassKind.PAPER,
+            aspects=_as_stored(shown),
+            iat=iat,
+            exp=exp,
+            status=VALID,
+            created_at=_hour(now),
+        )
+    )
     return signed
 
 
@@ -187,7 +213,7 @@ def _check_hint(hint: str | None) -> None:
 
 def allocator(services: Services) -> Allocator:
     """The allocator of this server's network."""
-    return Allocator(uri_prefix=services.settings.status_uri_prefix, draw=services.indexes)
+    return Allocator(uri_prefix=services.settings.status_uri_prefix, draw=services.indexes, reserve=services.reserve)
 
 
 def _check_proof(network: str, nonce: str, number: int, key: UnprovenKey) -> PassRequest:
@@ -210,6 +236,14 @@ def _check_scopes(scopes: Sequence[int], what: str) -> None:
         raise RequestRefused(f"{what}: expected 1 to {SCOPES} scopes, each once, got {len(scopes)}")
 
 
+def _aspects_until(session: Session, person: Person, now: int) -> Mapping[int, Aspect]:
+    """The person's aspects; somebody looks again when they may change."""
+    standing = standing_of(session, person.id, now)
+    if standing.until is not None and (person.reassess_at is None or person.reassess_at > standing.until):
+        person.reassess_at = standing.until
+    return standing.aspects
+
+
 def _aspects_for(scopes: Sequence[int], aspects: Mapping[int, Aspect]) -> dict[int, Aspect]:
     """Rule 4."""
     for scope in scopes:
@@ -219,22 +253,15 @@ def _aspects_for(scopes: Sequence[int], aspects: Mapping[int, Aspect]) -> dict[i
 
 
 def _times(now: int, life: int) -> tuple[int, int]:
-    iat = now - now % HOUR
-    return iat, iat + life - life % HOUR
+    return _hour(now), _hour(now) + life - life % HOUR
 
 
-def _row(person_id: int, list_id: int, kind: PassKind, pass_: Pass, now: int) -> PassRow:
-    return PassRow(
-        person_id=person_id,
-        list_id=list_id,
-        idx=pass_.place.idx,
-        kind=kind,
-        aspects={str(scope): int(aspect) for scope, aspect in pass_.aspects.items()},
-        iat=pass_.iat,
-        exp=pass_.exp,
-        status=0,
-        created_at=now - now % HOUR,
-    )
+def _hour(now: int) -> int:
+    return now - now % HOUR
+
+
+def _as_stored(aspects: Mapping[int, Aspect]) -> dict[str, int]:
+    return {str(scope): int(aspect) for scope, aspect in aspects.items()}
 
 
 def _digest(nonce: str) -> bytes:

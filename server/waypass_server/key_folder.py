@@ -13,11 +13,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from waypass_protocol.keys import Signer, TrustSet, Use
-from waypass_server.keyring import Keyring, KeyringError, read_keyring
+from waypass_server.keyring import IssuerKey, Keyring, KeyringError, read_keyring
 
 EVERY = 2.0
 """Seconds."""
@@ -50,6 +50,10 @@ class KeyFolder:
     def signer(self, use: Use, now: int) -> Signer:
         """The key that signs for `use` at `now`. Raises `NoSigner`."""
         return self._present().signer(use, now)
+
+    def all(self) -> Sequence[IssuerKey]:
+        """Every key, by its beginning."""
+        return self._present().all()
 
     def trusted(self, use: Use, now: int) -> frozenset[bytes]:
         """The `kid`s whose signatures readers with the present trust set accept for `use` at `now`."""

@@ -10,6 +10,8 @@ keys of one network. It is read in this order; the first rule that fails decides
 4. the `kid` computed from the key is the file's name
 5. all keys are of one network
 
+6. a key of the log has no other use
+
 A key signs for a use that it names while `nbf <= now < exp` and it is not retired; among several, the one that began
 last. One that began within the last `SETTLING` seconds is taken only when no other may sign: a reader whose clock is
 behind would refuse it still. A retired key stays in the trust set, so that what it signed lives on, unless it was
@@ -98,6 +100,10 @@ class IssuerKeys(Protocol):
         """The key that signs for `use` at `now`. Raises `NoSigner`."""
         ...
 
+    def all(self) -> Sequence["IssuerKey"]:
+        """Every key, whatever may be said of it, by its beginning."""
+        ...
+
     def trusted(self, use: Use, now: int) -> frozenset[bytes]:
         """The `kid`s whose signatures readers with the present trust set accept for `use` at `now`."""
         ...
@@ -126,14 +132,21 @@ class Keyring:
         settled = [key for key in fitting if key.nbf + SETTLING <= now]
         return (settled or fitting)[-1].signer
 
+    def all(self) -> Sequence[IssuerKey]:
+        """Every key, by its beginning."""
+        return self.keys
+
     def trusted(self, use: Use, now: int) -> frozenset[bytes]:
         """The `kid`s whose signatures readers with this trust set accept for `use` at `now`."""
         accepted = (key for key in self.keys if key.trusted and use in key.uses and key.nbf <= now < key.exp)
         return frozenset(key.signer.kid for key in accepted)
 
     def trust_set(self) -> TrustSet:
-        """What readers must trust: every key but those that were retired as no longer to be trusted."""
-        trusted = (key.signer.trusted(uses=key.uses, nbf=key.nbf, exp=key.exp) for key in self.keys if key.trusted)
+        """What readers must trust: every key but those of the log, which is not a gate's business (a reader of an
+        older version would refuse a set that names that use), and those that were retired as no longer to be trusted.
+        """
+        shown = (key for key in self.keys if key.trusted and Use.LOG not in key.uses)
+        trusted = (key.signer.trusted(uses=key.uses, nbf=key.nbf, exp=key.exp) for key in shown)
         return TrustSet(network=self.network, keys={key.kid: key for key in trusted})
 
     def find(self, kid: str) -> IssuerKey:
@@ -154,6 +167,8 @@ def make_key(*, network: str, uses: frozenset[Use], nbf: int, exp: int, private:
         raise KeyringError(str(error)) from None
     if not uses:
         raise KeyringError("expected at least one use for a key, got none")
+    if Use.LOG in uses and len(uses) > 1:
+        raise KeyringError("expected the use log alone: a key that signs the log signs nothing else")
     if not 0 <= nbf < exp:
         raise KeyringError(f"expected a key that begins before it ends, got {nbf} to {exp}")
     signer = MemorySigner(ed25519.Ed25519PrivateKey.from_private_bytes(private))
@@ -259,4 +274,6 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     except (TypeError, ValueError):
         known = ", ".join(use.value for use in Use)
         raise KeyringError(f"keys: {path}: expected uses among {known}, got {document['uses']!r}") from None
+    if Use.LOG in document["uses"] and len(document["uses"]) > 1:
+        raise KeyringError(f"keys: {path}: expected the use log alone, got {len(document['uses'])} uses")
     return document

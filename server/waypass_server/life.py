@@ -2,14 +2,16 @@
 database.
 
     proposed -> approved -> notified -> in-effect -> ended
-                                 |          |
-                                 +-> suspended (an objection within the notice period)
+       |           ^            |          |
+       +-> held ---+            +-> suspended (an objection within the notice period)
+
+Held: approved by the second person, and past a limit (`worsening`), so that a third one has to confirm it.
 
 An action is allowed only in this order of rules; the first that fails decides:
 
 1. the actor is of the kind that the action is for, and staff have one of its roles (`NotAllowed`)
 2. the entry is in a state that the action starts from (`WrongState`)
-3. staff who proposed or approved the entry do not take the steps that need another person (`SamePerson`)
+3. staff who proposed, approved or confirmed the entry do not take the steps that need another person (`SamePerson`)
 4. an undo comes within 24 h of approval, or of taking effect (`TooLate`)
 
 Doing again what has already come about, by the same person where it matters, is no error and changes nothing
@@ -31,6 +33,7 @@ class State(StrEnum):
     """Where an entry is in its life. Only `IN_EFFECT` has an effect."""
 
     PROPOSED = "proposed"
+    HELD = "held"
     APPROVED = "approved"
     NOTIFIED = "notified"
     SUSPENDED = "suspended"
@@ -52,6 +55,8 @@ class Action(StrEnum):
     """What moves an entry, or keeps it where it is with something recorded."""
 
     APPROVE = "approve"
+    HOLD = "hold"
+    CONFIRM = "confirm"
     NOTIFY = "notify"
     TAKE_EFFECT = "take-effect"
     SUSPEND = "suspend"
@@ -110,6 +115,7 @@ class Life:
     proposed_by: int
     approved_by: int | None = None
     approved_at: int | None = None
+    confirmed_by: int | None = None
     effective_at: int | None = None
     end: End | None = None
 
@@ -135,11 +141,17 @@ RULES: Mapping[Action, Rule] = {
     Action.APPROVE: Rule(
         sources=frozenset({State.PROPOSED}), target=State.APPROVED, roles=frozenset({Role.APPROVER}), other=True
     ),
+    Action.HOLD: Rule(
+        sources=frozenset({State.PROPOSED}), target=State.HELD, roles=frozenset({Role.APPROVER}), other=True
+    ),
+    Action.CONFIRM: Rule(
+        sources=frozenset({State.HELD}), target=State.APPROVED, roles=frozenset({Role.APPROVER}), other=True
+    ),
     Action.NOTIFY: Rule(sources=frozenset({State.APPROVED}), target=State.NOTIFIED, kind=Kind.SYSTEM),
     Action.TAKE_EFFECT: Rule(sources=frozenset({State.NOTIFIED}), target=State.IN_EFFECT, kind=Kind.SYSTEM),
     Action.SUSPEND: Rule(sources=frozenset({State.NOTIFIED}), target=State.SUSPENDED, kind=Kind.HOLDER),
     Action.UPHOLD: Rule(sources=frozenset({State.SUSPENDED}), target=State.NOTIFIED, roles=_REVIEW, other=True),
-    Action.RECONFIRM: Rule(sources=_DECIDED, target=None, roles=frozenset({Role.PROPOSER})),
+    Action.RECONFIRM: Rule(sources=_DECIDED - {State.HELD}, target=None, roles=frozenset({Role.PROPOSER})),
     Action.LIFT: Rule(sources=_DECIDED, target=State.ENDED, roles=_REVIEW, end=End.LIFTED, other=True),
     Action.WITHDRAW: Rule(sources=_ALIVE, target=State.ENDED, roles=_SIDES, end=End.WITHDRAWN),
     # Whoever sees the mistake puts it right: restoring is never harder than withdrawing.
@@ -194,6 +206,8 @@ def check_other_person(what: str, life: Life, actor: Actor) -> None:
         raise SamePerson(f"{what}: expected another person than the one who proposed the entry")
     if actor.staff_id == life.approved_by:
         raise SamePerson(f"{what}: expected another person than the one who approved the entry")
+    if life.confirmed_by is not None and actor.staff_id == life.confirmed_by:
+        raise SamePerson(f"{what}: expected another person than the one who confirmed the entry")
 
 
 def already_done(action: Action, life: Life, actor: Actor) -> bool:
@@ -203,6 +217,8 @@ def already_done(action: Action, life: Life, actor: Actor) -> bool:
         return life.state is State.ENDED and life.end is rule.end
     if action is Action.APPROVE:
         return life.approved_by is not None and life.approved_by == actor.staff_id and life.state is not State.ENDED
+    if action is Action.CONFIRM:
+        return life.confirmed_by is not None and life.confirmed_by == actor.staff_id and life.state is not State.ENDED
     return False
 
 

@@ -20,8 +20,9 @@
     authority = "City health office"
 
 What is new is added, what differs is changed, what is not in the file stays as it is: nothing is ever taken away by
-leaving a line out. `left = true` ends somebody's access. New staff get a token, which is returned once. A scope that
-changes changes where people stand, so everybody is reassessed at the scheduler's next tick.
+leaving a line out. `left = true` ends somebody's access, and with it everything that they had to sign in with. New
+staff get a token, which is returned once. A scope that changes changes where people stand, so everybody is reassessed
+at the scheduler's next tick.
 
 An unknown key, a number or name that stands twice, or an authority that is not defined is a `ConfigurationError`.
 """
@@ -37,12 +38,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from waypass_server import events
+from waypass_server.database import RandomBytes
 from waypass_server.errors import ConfigurationError
 from waypass_server.life import Actor, Kind
 from waypass_server.models.network import Authority, Network, Scope, Staff
 from waypass_server.models.people import Person
 from waypass_server.roles import Role
-from waypass_server.services import RandomBytes
+from waypass_server.signin import credentials, links
+from waypass_server.signin.links import NewLink
 from waypass_server.tokens import STAFF_PREFIX, hash_secret, make_token
 
 OPERATOR = Actor(kind=Kind.SYSTEM)
@@ -164,16 +167,30 @@ def defined(session: Session, network: str) -> list[Change]:
 
 
 def new_token(session: Session, network: str, name: str, *, random_bytes: RandomBytes, now: int) -> Change:
-    """A new token for a member of staff; the old one is void. Raises `ConfigurationError`."""
+    """A new token for a member of staff; the old one is void, their sessions end. Raises `ConfigurationError`."""
+    member = _member(session, network, name)
+    token = make_token(STAFF_PREFIX, random_bytes)
+    member.token_hash = hash_secret(token)
+    credentials.end_sessions(session, member.id)
+    change = Change(what="staff", name=name, change="new token", token=token, roles=tuple(member.roles))
+    _log(session, member.network_id, change, now)
+    return change
+
+
+def new_link(session: Session, network: str, name: str, *, random_bytes: RandomBytes, now: int) -> NewLink:
+    """An enrolment link for a member of staff; the ones before it are void. Raises `ConfigurationError`."""
+    member = _member(session, network, name)
+    if member.left_at is not None:
+        raise ConfigurationError(f"staff: expected somebody who works for {network}, {name!r} has left")
+    return links.make(session, staff=member, actor=OPERATOR, random_bytes=random_bytes, now=now)
+
+
+def _member(session: Session, network: str, name: str) -> Staff:
     query = select(Staff).join(Network, Network.id == Staff.network_id)
     member = session.scalars(query.where(Network.name == network, Staff.name == name)).one_or_none()
     if member is None:
         raise ConfigurationError(f"staff: expected somebody who works for {network}, got {name!r}")
-    token = make_token(STAFF_PREFIX, random_bytes)
-    member.token_hash = hash_secret(token)
-    change = Change(what="staff", name=name, change="new token", token=token, roles=tuple(member.roles))
-    _log(session, member.network_id, change, now)
-    return change
+    return member
 
 
 def _apply_scopes(session: Session, network_id: int, definitions: Sequence[ScopeDefinition]) -> Iterator[Change]:
@@ -227,7 +244,11 @@ def _apply_staff(
             hashed = hash_secret(token)
             session.add(Staff(network_id=network_id, name=given.name, token_hash=hashed, created_at=now, **values))
             yield Change(what="staff", name=given.name, change="added", token=token, roles=roles)
-        elif _assign(row, values):
+            continue
+        if given.left and row.left_at is None:
+            # Should they come back, it is with a new enrolment.
+            credentials.end_everything(session, row.id, now)
+        if _assign(row, values):
             yield Change(what="staff", name=given.name, change="changed", roles=roles)
 
 
@@ -259,6 +280,7 @@ def _log(session: Session, network_id: int, change: Change, now: int) -> None:
         what=f"{change.what}.{change.change.replace(' ', '-')}",
         subject=(change.what, subject_id),
         roles=list(change.roles),
+        **({} if change.what == "staff" else {"name": change.name}),
     )
 
 

@@ -4,6 +4,7 @@
 2. made before the entry takes effect, it suspends the entry; made later, the entry keeps its effect until the decision
 3. a reviewer decides who neither proposed nor approved the entry, and does not work for its authority (`SamePerson`)
 4. not decided by the basis's deadline, the entry lapses by itself (`scheduler`)
+5. the same decision again, by the same person, changes nothing
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server import entries, events, life
+from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, Kind, State
 from waypass_server.models.lists_of_people import Entry, Objection, ObjectionState
 from waypass_server.models.records import NoticeKind
@@ -25,7 +27,7 @@ _OPEN_TO_OBJECTION = (State.NOTIFIED, State.IN_EFFECT)
 
 def object_to(session: Session, *, person_id: int, entry_id: int, text: str, now: int) -> Objection:
     """The person's objection. Raises `NotFound` or `Conflict`."""
-    entry = session.get(Entry, entry_id, with_for_update=True)
+    entry = session.get(Entry, entry_id, with_for_update=LOCKED)
     # Of others' entries, and of proposals, not even the existence is told.
     if entry is None or entry.person_id != person_id or entry.notified_at is None:
         raise NotFound(f"entry: expected one of your own entries, got {entry_id}")
@@ -57,11 +59,14 @@ def decide(
     """A reviewer's decision: lift the entry, or uphold it. Raises `LifeError`, `SamePerson` or `Conflict`."""
     entry = objection.entry
     check_reviewer(entry, actor=actor, authority_id=authority_id)
+    decided = ObjectionState.LIFTED if lift else ObjectionState.UPHELD
+    if objection.state is decided and objection.decided_by == actor.staff_id:
+        return objection  # rule 5
     if objection.state is not ObjectionState.OPEN:
         raise Conflict(f"decide: expected an objection that is open, this one is {objection.state.value}")
     if now >= objection.decide_by:
         raise Conflict("decide: expected a decision before the deadline; the entry lapses")
-    objection.state = ObjectionState.LIFTED if lift else ObjectionState.UPHELD
+    objection.state = decided
     objection.decided_by = actor.staff_id
     objection.decided_at = now
     objection.answer = answer
@@ -84,10 +89,13 @@ def check_reviewer(entry: Entry, *, actor: Actor, authority_id: int | None) -> N
 
 
 def find_objection(session: Session, network_id: int, objection_id: int, *, lock: bool = True) -> Objection:
-    """Locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
-    objection = session.get(Objection, objection_id, with_for_update=lock)
+    """With its entry locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
+    objection = session.get(Objection, objection_id)
     if objection is None or objection.entry.network_id != network_id:
         raise NotFound(f"objection: expected one of the network's objections, got {objection_id}")
+    if lock:  # whoever changes an objection has locked its entry
+        session.get(Entry, objection.entry_id, with_for_update=LOCKED)
+        session.refresh(objection)
     return objection
 
 

@@ -14,13 +14,15 @@ Issuing is in `issuing`.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol.bits import INVALID, VALID
 from waypass_protocol.passes import Aspect
+from waypass_server.database import announce
+from waypass_server.many_rows import AnyRow, add_rows, among, as_text, from_text, rows_of, table_of
 from waypass_server.models.people import Person
 from waypass_server.models.status import PassKind, PassRow, StatusChange
 
@@ -38,9 +40,25 @@ def live_passes(session: Session, person_id: int, now: int, *, kind: PassKind | 
     return list(session.scalars(query.order_by(PassRow.id)))
 
 
+def count_live(session: Session, person_id: int, now: int) -> int:
+    """How many there are."""
+    session.flush()
+    counted: int = session.connection().execute(_COUNT_LIVE, {"person": person_id, "after": now - MARGIN}).scalar_one()
+    return counted
+
+
+_passes = table_of(PassRow)
+_COUNT_LIVE = (
+    select(func.count())
+    .select_from(_passes)
+    .where(_passes.c.person_id == bindparam("person"), _passes.c.exp > bindparam("after"), _passes.c.status == VALID)
+)
+_LOCK = select(Person).where(Person.id == bindparam("person")).with_for_update(key_share=True)
+
+
 def lock_person(session: Session, person_id: int) -> Person:
     """The person, locked until the transaction ends (rule 4)."""
-    return session.scalars(select(Person).where(Person.id == person_id).with_for_update()).one()
+    return session.scalars(_LOCK, {"person": person_id}).one()
 
 
 def worsen_passes(session: Session, person_id: int, aspects: Mapping[int, Aspect], now: int) -> int:
@@ -51,7 +69,26 @@ def worsen_passes(session: Session, person_id: int, aspects: Mapping[int, Aspect
 
 def too_permissive(session: Session, person_id: int, aspects: Mapping[int, Aspect], now: int) -> list[PassRow]:
     """A person's live passes that are more permissive than `aspects` (rule 2)."""
-    return [row for row in live_passes(session, person_id, now) if _too_permissive(row, aspects)]
+    return [row for row in live_passes(session, person_id, now) if says_too_much(row, aspects)]
+
+
+def live_passes_of(session: Session, people: Sequence[int], now: int) -> Sequence[AnyRow]:
+    """The live passes of all these people (rule 1): id, person, place and aspects, without an object each."""
+    aspects = as_text(PassRow.aspects).label("aspects_text")
+    query = select(PassRow.id, PassRow.person_id, PassRow.list_id, PassRow.idx, aspects)
+    alive = among(session, PassRow.person_id, people), PassRow.exp > now - MARGIN, PassRow.status == VALID
+    return rows_of(session, query.where(*alive))
+
+
+def take_away_rows(session: Session, rows: Sequence[AnyRow], now: int) -> int:
+    """`take_away` for many passes, as `live_passes_of` gives them."""
+    if rows:
+        gone = update(PassRow).where(among(session, PassRow.id, (row.id for row in rows))).values(status=INVALID)
+        session.execute(gone.execution_options(synchronize_session=False))
+        changes = [(row.list_id, row.idx, INVALID, now) for row in rows]
+        add_rows(session, StatusChange, ("list_id", "idx", "status", "committed_at"), changes)
+        announce(session)
+    return len(rows)
 
 
 def withdraw_passes(session: Session, person_id: int, now: int, *, reason: str) -> int:
@@ -72,8 +109,17 @@ def take_away(session: Session, rows: Iterable[PassRow], now: int) -> int:
         row.status = INVALID
         session.add(StatusChange(list_id=row.list_id, idx=row.idx, status=INVALID, committed_at=now))
         count += 1
+    if count:
+        announce(session)
     return count
 
 
-def _too_permissive(row: PassRow, aspects: Mapping[int, Aspect]) -> bool:
-    return any(said < aspects.get(int(scope), Aspect.RED) for scope, said in row.aspects.items())
+def says_too_much(row: PassRow | AnyRow, aspects: Mapping[int, Aspect]) -> bool:
+    """Whether a pass is more permissive than `aspects` (rule 2)."""
+    return any(said < aspects.get(int(scope), Aspect.RED) for scope, said in aspects_said(row).items())
+
+
+def aspects_said(row: PassRow | AnyRow) -> Mapping[str, int]:
+    """What a pass says, by scope number as text."""
+    said: Mapping[str, int] = from_text(row.aspects_text) if isinstance(row, Row) else row.aspects
+    return said

@@ -11,17 +11,20 @@ A reference is opaque: only the exact one finds a person. Whether a code is unkn
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from waypass_protocol.errors import Malformed
 from waypass_protocol.names import check_name
 from waypass_server import events
+from waypass_server.database import RandomBytes, alone
 from waypass_server.life import Actor, Kind
 from waypass_server.models.network import Network, Scope
 from waypass_server.models.people import DeskCode, FailedEnrolment, Person, Wallet
+from waypass_server.passes import lock_person
 from waypass_server.refusals import BadInput, NotFound, TooMany, UnknownScope
-from waypass_server.services import RandomBytes, Services
+from waypass_server.services import Services
 from waypass_server.tokens import CODE_LIFE, WALLET_PREFIX, hash_secret, make_code, make_token, read_code
 
 ATTEMPT_WINDOW = 600
@@ -88,8 +91,11 @@ def register(session: Session, *, network_id: int, reference: str, actor: Actor,
     if known is not None:
         return known, False
     person = Person(network_id=network_id, reference=reference, created_at=now, reassess_at=None)
-    session.add(person)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(person)
+    except IntegrityError:  # another desk was quicker by a moment
+        return session.scalars(query).one(), False
     events.record(
         session, network_id=network_id, at=now, actor=actor, what="person.registered", subject=("person", person.id)
     )
@@ -98,8 +104,9 @@ def register(session: Session, *, network_id: int, reference: str, actor: Actor,
 
 def new_desk_code(session: Session, person: Person, *, actor: Actor, random_bytes: RandomBytes, now: int) -> NewCode:
     """A code for this person; those that were made before can no longer be used."""
-    for older in session.scalars(select(DeskCode).where(DeskCode.person_id == person.id, DeskCode.used_at.is_(None))):
-        older.used_at = now
+    lock_person(session, person.id)
+    older = DeskCode.person_id == person.id, DeskCode.used_at.is_(None)
+    session.execute(update(DeskCode).where(*older).values(used_at=now))
     code = make_code(random_bytes)
     expires_at = now + CODE_LIFE
     row = DeskCode(
@@ -121,6 +128,7 @@ def enrol(services: Services, *, typed: str, source: str) -> str:
     now = services.now()
     with services.change() as session:
         network = serving_network(session, services)
+        alone(session, "enrolment")  # of guesses at once each sees those before it
         _check_attempts(session, source=source, now=now)
         row = _usable_code(session, network.id, typed, now)
         if row is not None:
@@ -151,9 +159,12 @@ def _usable_code(session: Session, network_id: int, typed: str, now: int) -> Des
             DeskCode.expires_at > now,
             Person.network_id == network_id,
         )
-        .with_for_update()
     )
-    return session.scalars(query).one_or_none()
+    found = session.scalars(query).one_or_none()
+    if found is None:
+        return None
+    lock_person(session, found.person_id)
+    return session.scalars(query.execution_options(populate_existing=True)).one_or_none()
 
 
 def _make_wallet(session: Session, code: DeskCode, *, network_id: int, random_bytes: RandomBytes, now: int) -> str:

@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 
 from waypass_server import life
 from waypass_server.keyring import NoSigner
-from waypass_server.refusals import BadInput, Conflict, Forbidden, Problem, SamePerson
+from waypass_server.models import guards
+from waypass_server.refusals import BadInput, Conflict, Forbidden, Problem, SamePerson, TooMany
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:waypass:problem:"
@@ -45,9 +46,10 @@ _HTTP: Mapping[int, tuple[str, str]] = {
 }
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ProblemDetails, "description": "Refused; `type` says why.", "content": {MEDIA_TYPE: {}}}
+    "4XX": {"model": ProblemDetails, "description": "Refused; `type` says why."},
+    "5XX": {"model": ProblemDetails, "description": "The server cannot do it, or not now."},
 }
-"""For routers: how refusals look in the OpenAPI document."""
+"""For routers: what refusals there are in the OpenAPI document; `document` says in which media type."""
 
 _LIFE: Mapping[type[life.LifeError], type[Problem]] = {
     life.NotAllowed: Forbidden,
@@ -76,6 +78,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
+def document(described: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with refusals in the media type that they have; FastAPI knows one for each route."""
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            for code in RESPONSES.keys() & operation.get("responses", {}).keys():
+                content = operation["responses"][code]["content"]
+                operation["responses"][code]["content"] = {MEDIA_TYPE: next(iter(content.values()))}
+    return described
+
+
 def answer(status: int, name: str, title: str, detail: str, *, errors: Sequence[str] | None = None) -> JSONResponse:
     """A response of problem details."""
     body: dict[str, object] = {"type": _PREFIX + name, "title": title, "status": status, "detail": detail}
@@ -87,7 +99,10 @@ def answer(status: int, name: str, title: str, detail: str, *, errors: Sequence[
 
 def _on_problem(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
-    return answer(error.status, error.name, error.title, str(error))
+    response = answer(error.status, error.name, error.title, str(error))
+    if isinstance(error, TooMany) and error.seconds is not None:
+        response.headers["Retry-After"] = str(error.seconds)
+    return response
 
 
 def _on_life(request: Request, error: Exception) -> JSONResponse:
@@ -121,8 +136,14 @@ def _on_http(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_collision(_request: Request, error: Exception) -> JSONResponse:
-    """Two requests wrote the same at the same moment; the database let one of them through."""
+    """Two requests wrote the same at the same moment; the database let one of them through. Or one of the database's
+    guards refused what should have been refused before.
+    """
     assert isinstance(error, IntegrityError)
+    guard = guards.said_by(error)
+    if guard is not None:
+        _log.error("a guard of the database refused a change: %s", guard)
+        return answer(Conflict.status, Conflict.name, Conflict.title, guard)
     # Not its own words: PostgreSQL's repeat the value that is there already.
     _log.warning("a change was refused by the database: %s in %s", type(error.orig).__name__, error.statement)
     return answer(Conflict.status, Conflict.name, Conflict.title, "expected to be the only one; try again")

@@ -7,7 +7,8 @@ Rules:
    for changes of other processes and for those whose process died between commit and nudge.
 2. Order on the wire: delta, then head. A head goes out after each version and at least every `head_every` seconds.
 3. Delta N goes out only when the broker, on this connection, has acknowledged a snapshot of version N - 32 or newer.
-   Snapshots are made ahead of need, after a delta has left (see `versions`), so that no change waits for one.
+   Snapshots are made ahead of need, one at a time and on a thread beside this one (see `versions`), so that no change
+   waits for one. Each goes out twice: as the standard has it, and, for thin links, in whichever form is smaller.
 4. At each connection everything retained is published anew: snapshots, and once they are acknowledged the rings, then
    the head. A broker that comes back empty is so refilled; for one that kept everything it is the same content again.
 5. Without a broker versions are made all the same, for those who fetch status lists over HTTP. Nothing is queued: the
@@ -20,8 +21,15 @@ Rules:
    rule 4 applies as to a new connection: snapshots and head signed by the key in force, and the ring, in which what
    readers would refuse is signed anew (see `versions`). A reader judges by the keys in its trust set, and its floors
    lapse with a key that leaves it; so whatever it trusts, it finds the present, and nothing that it must report.
-9. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
-   database does not add up, or when the network is not defined.
+9. A list that has ended (see `versions`; looked for every `end_every` seconds) is not in the next head. What the broker
+   retains of it is cleared after that, and anew on another connection until all of it was acknowledged.
+10. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
+   database does not add up, when the network is not defined, or when its lists' URIs are another network's.
+11. Of several processes on PostgreSQL the one with the seat publishes (`seat`). The others stand by: they make and
+   publish nothing, and tell their listeners what the database says. Who comes to the seat loads what is stored and
+   begins with rule 4; who has lost it, or finds that another one has taken over, stands by again.
+12. The newest checkpoint of the public log is looked for every `poll` seconds, after whatever had to be said; a new one
+   is retained under `log/checkpoint` and is in each head from then on, the next of which goes out at once.
 
 SIGKILL, at each point:
 
@@ -41,7 +49,8 @@ SIGKILL, at each point:
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -52,8 +61,10 @@ from waypass_protocol.status import DELTA_RING, HeadRow
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
 from waypass_server.errors import BusError, ServerError
-from waypass_server.indexes import Allocator
+from waypass_server.indexes import Allocator, PrefixTaken
 from waypass_server.keyring import NoSigner
+from waypass_server.publiclog import checkpoints
+from waypass_server.seat import FreeSeat, Seat
 from waypass_server.services import Services
 from waypass_server.status_storage import DamagedStatus
 from waypass_server.versions import (
@@ -80,6 +91,7 @@ class Pace:
     poll: float = 0.5
     retry: float = 1.0
     confirm: float = 5.0
+    end_every: float = 60.0
 
 
 class Trouble(StrEnum):
@@ -93,11 +105,12 @@ class Trouble(StrEnum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publication:
     """What is current from now on. `committed_at`: the time (UNIX seconds) at which somebody said that the change was
-    committed; None where nobody did, or where there is no change.
+    committed; None where nobody did, or where there is no change. `ended`: lists that readers may hold a while longer.
     """
 
     rows: tuple[HeadRow, ...]
     committed_at: float | None
+    ended: frozenset[str] = frozenset()
 
 
 class Publisher:
@@ -112,12 +125,14 @@ class Publisher:
         bus: MessageBus,
         *,
         pace: Pace | None = None,
+        seat: Seat | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = services
         self._bus = bus
         settings = services.settings
         self._pace = pace or Pace(gather=settings.gather, head_every=settings.head_every)
+        self._seat = seat or FreeSeat()
         self._monotonic = monotonic
         self._topics = Topics(settings.network)
         self._versions = Versions(
@@ -135,15 +150,19 @@ class Publisher:
         self._refill_wanted = True
         self._snapshots: dict[str, tuple[int, Receipt]] = {}
         self._acknowledged: dict[str, int] = {}
+        self._workers: ThreadPoolExecutor | None = None
+        self._making: Future[SignedSnapshot] | None = None
+        self._clearing: dict[str, Sequence[Receipt]] = {}  # empty until a head without the list has left
         never = float("-inf")
-        self._look_at = self._head_at = self._retry_at = self._gathered_at = never
+        self._look_at = self._head_at = self._retry_at = self._gathered_at = self._end_at = never
+        self._checkpoint_at = never
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._signed_by: bytes | None = None
         self._accepted: frozenset[bytes] = frozenset()
         self.trouble: Trouble | None = None
         """What keeps it from publishing for now (rules 6 and 7), or None."""
         self.failure: ServerError | None = None
-        """Why it stopped for good (rule 9), or None."""
+        """Why it stopped for good (rule 10), or None."""
 
     def listen(self, listener: Callable[[Publication], None]) -> None:
         """Tell `listener` what is current, on the publisher's thread and before the broker is told; call it before
@@ -154,6 +173,8 @@ class Publisher:
     def start(self) -> None:
         """Begin. It can be started once."""
         self._bus.on_connect(self.connected)
+        self._workers = ThreadPoolExecutor(1, thread_name_prefix="publisher snapshots")
+        self._seat.start(moved=self._seat_moved, heard=self.nudge)
         self._thread.start()
 
     def stop(self) -> None:
@@ -162,6 +183,9 @@ class Publisher:
             self._stopping = True
             self._wake.notify()
         self._thread.join()
+        self._seat.stop()
+        if self._workers is not None:
+            self._workers.shutdown()
 
     def join(self, *, timeout: float) -> None:
         """Wait until the thread has ended (see `failure`), at most `timeout` seconds."""
@@ -172,6 +196,11 @@ class Publisher:
         """Whether it was started and has not ended."""
         return self._thread.is_alive()
 
+    @property
+    def standing_by(self) -> bool:
+        """Whether another process publishes (rule 11)."""
+        return not self._seat.held
+
     def nudge(self) -> None:
         """Something was committed: look now. Any thread may call it; it returns at once."""
         with self._wake:
@@ -181,17 +210,23 @@ class Publisher:
             self._wake.notify()
 
     def turn(self) -> None:
-        """Do all that is due now. Raises what rules 6, 7 and 9 speak of; `start` has a thread that lives by them."""
+        """Do all that is due now. Raises what rules 6, 7 and 10 speak of; `start` has a thread that lives by them."""
         moment, now = self._monotonic(), self._services.now()
+        if not self._seat.held:
+            self._stand_by(moment)
+            return
         self._follow_keys(now)
         if not self._versions.loaded:
             self._versions.load(now)
         made = self._make_changes(moment, now)
         if self._bus.state is not BusState.CONNECTED:
             self._refill_wanted = True
+            self._end_lists(moment, now)
             return
         try:
             self._say(made, now, moment)
+            self._end_lists(moment, now)
+            self._follow_checkpoint(moment)
         except (BusError, SQLAlchemyError, NoSigner):  # a refill may have stopped half-way
             self._refill_wanted = True
             raise
@@ -201,6 +236,22 @@ class Publisher:
         with self._wake:
             self._refill_wanted = True
             self._wake.notify()
+
+    def _seat_moved(self) -> None:
+        with self._wake:
+            self._look_at = float("-inf")
+            self._wake.notify()
+
+    def _stand_by(self, moment: float) -> None:
+        """Rule 11."""
+        self._versions.forget()
+        self._refill_wanted = True
+        with self._wake:
+            self._nudged = False
+            self._look_at = moment + self._pace.poll
+        rows = self._versions.rows_of_others(self._services.now())
+        if rows:
+            self._tell(rows, None)
 
     def _follow_keys(self, now: int) -> None:
         """Rules 7 and 8. Raises `NoSigner`."""
@@ -225,18 +276,18 @@ class Publisher:
             made = self._versions.make_if_changed(now)
         if made is not None:
             self._gathered_at = moment + self._pace.gather
-            self._tell(made, committed_at)
+            self._tell(made.rows, committed_at)
         return made
 
     def _make_head(self, now: int) -> Made:
         """A head, with whatever change has come since the last look."""
         made = self._versions.make(now)
-        self._tell(made, None)
+        self._tell(made.rows, None)
         return made
 
-    def _tell(self, made: Made, committed_at: float | None) -> None:
+    def _tell(self, rows: tuple[HeadRow, ...], committed_at: float | None) -> None:
         for listener in self._listeners:
-            listener(Publication(rows=made.rows, committed_at=committed_at))
+            listener(Publication(rows=rows, committed_at=committed_at, ended=self._versions.ended))
 
     def _say(self, made: Made | None, now: int, moment: float) -> None:
         """Whatever the broker has to be told now. Raises `BusError`."""
@@ -247,13 +298,19 @@ class Publisher:
         elif moment >= self._head_at:
             self._publish(self._make_head(now), now)
         self._renew_snapshots(now)
+        if self._clearing and moment < self._head_at:
+            self._clear_ended()
 
     def _run(self) -> None:
         while self._wait():
             try:
                 self.turn()
                 self.trouble = None
-            except (TakenOver, DamagedStatus, UnknownNetwork) as error:
+            except (TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken) as error:
+                if isinstance(error, TakenOver) and self._seat.shared:
+                    _log.warning("standing by: %s", error)
+                    self._seat.give_up()
+                    continue
                 _log.error("publishing has stopped: %s", error)
                 self.failure = error
                 return
@@ -281,13 +338,14 @@ class Publisher:
                 if moment < self._retry_at:
                     self._wake.wait(self._retry_at - moment)
                     continue
-                connected = self._bus.state is BusState.CONNECTED
+                connected = self._bus.state is BusState.CONNECTED and self._seat.held
                 if connected and self._refill_wanted:
                     return True
-                due = max(self._gathered_at, moment if self._nudged else self._look_at)
+                nudged = self._nudged and self._seat.held
+                due = max(self._gathered_at, moment if nudged else self._look_at)
                 if connected:
                     due = min(due, self._head_at)
-                if moment >= due:
+                if moment >= due or (connected and self._made_one()):
                     return True
                 self._wake.wait(due - moment)
         return False
@@ -308,19 +366,75 @@ class Publisher:
             self._refill_wanted = False
         self._snapshots.clear()
         self._acknowledged.clear()
+        self._clearing = dict.fromkeys(self._versions.to_clear(), ())
         for name in self._versions.names:
-            due = self._versions.snapshot_due(name, now)
-            self._send_snapshot(self._versions.renew_snapshot(name, now) if due else self._versions.snapshot(name))
+            usable = self._versions.snapshot_usable(name, now)
+            self._send_snapshot(self._versions.snapshot(name) if usable else self._versions.renew_snapshot(name, now))
         for name in self._versions.names:
             self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
             for delta in self._versions.ring(name, now):
                 self._send_delta(delta)
         self._publish(self._make_head(now), now)
+        self._send_checkpoint()
+
+    def _follow_checkpoint(self, moment: float) -> None:
+        """Rule 12."""
+        if moment < self._checkpoint_at:
+            return
+        self._checkpoint_at = moment + self._pace.poll
+        with self._services.database.reading() as session:
+            found = checkpoints.newest_of(session, self._services.settings.network)
+        if found is not None and found.note != self._versions.checkpoint:
+            self._versions.checkpoint = found.note
+            self._send_checkpoint()
+            self._head_at = moment
 
     def _renew_snapshots(self, now: int) -> None:
+        """Rule 3: send the one that was made, and let the next one be made; here, where there is no thread for it."""
+        if self._made_one():
+            assert self._making is not None
+            making, self._making = self._making, None
+            if (made := self._versions.store_snapshot(making.result())) is not None:
+                self._send_snapshot(made)
         for name in self._versions.names:
-            if self._versions.snapshot_due(name, now):
-                self._send_snapshot(self._versions.renew_snapshot(name, now))
+            if self._making is None and self._versions.snapshot_due(name, now):
+                if self._workers is None:
+                    self._send_snapshot(self._versions.renew_snapshot(name, now))
+                else:
+                    self._making = self._workers.submit(self._versions.snapshot_work(name, now))
+                    self._making.add_done_callback(self._notify_made)
+
+    def _made_one(self) -> bool:
+        return self._making is not None and self._making.done()
+
+    def _notify_made(self, _made: Future[SignedSnapshot]) -> None:
+        with self._wake:
+            self._wake.notify()
+
+    def _end_lists(self, moment: float, now: int) -> None:
+        """Rule 9: end what is over, after all that is due; the head that follows no longer names it."""
+        if moment < self._end_at:
+            return
+        ended = self._versions.end_lists(now)
+        if ended:
+            self._clearing |= dict.fromkeys(ended, ())
+            self._head_at = moment
+        else:
+            self._end_at = moment + self._pace.end_every
+
+    def _clear_ended(self) -> None:
+        """Rule 9: after a head, let the broker forget what ended, and remember once it has."""
+        for name, receipts in list(self._clearing.items()):
+            if not receipts:
+                self._clearing[name] = self._clear(name)
+            elif all(receipt.confirmed for receipt in receipts):
+                self._versions.cleared(name)
+                del self._clearing[name]
+
+    def _clear(self, name: str) -> list[Receipt]:
+        topics = [self._topics.snapshot(name), self._topics.compact(name)]
+        topics += [self._topics.delta(name, number) for number in range(DELTA_RING)]
+        return [self._bus.publish(topic, b"", qos=1, retain=True) for topic in topics]
 
     def _await_snapshot(self, name: str, version: int, now: int) -> None:
         """Return once the broker has a snapshot of at least `version`. Raises `BusError`."""
@@ -337,10 +451,16 @@ class Publisher:
         if before is not None and before[1].confirmed:
             self._acknowledged[snapshot.name] = before[0]
         receipt = self._bus.publish(self._topics.snapshot(snapshot.name), snapshot.signed, qos=1, retain=True)
+        self._bus.publish(self._topics.compact(snapshot.name), snapshot.compact, qos=1, retain=True)
         self._snapshots[snapshot.name] = snapshot.version, receipt
 
     def _send_delta(self, delta: SignedDelta) -> None:
         self._bus.publish(self._topics.delta(delta.name, delta.version), delta.signed, qos=1, retain=True)
+
+    def _send_checkpoint(self) -> None:
+        if self._versions.checkpoint is not None:
+            note = self._versions.checkpoint.encode()
+            self._bus.publish(self._topics.log_checkpoint, note, qos=1, retain=True)
 
     def _send_head(self, made: Made) -> None:
         self._bus.publish(self._topics.head, made.head, qos=0, retain=True)

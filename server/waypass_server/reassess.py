@@ -1,19 +1,57 @@
-"""After anything about a person changed: passes that are now too permissive go, and the next look is planned.
+"""After anything about a person changed: passes that are now too permissive go, the next look is planned, and what
+rules propose is kept for people to look at.
+
+The person is locked before anything is looked at: of two changes at once the second sees what the first has done.
 
 Called in the transaction of the change, so that the change and what follows from it are committed together.
 """
 
+from collections.abc import Sequence
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server.aspects import Standing, standing_of
+from waypass_server.many_rows import among, change_rows, rows_of
 from waypass_server.models.people import Person
-from waypass_server.passes import worsen_passes
+from waypass_server.outlook import outlooks
+from waypass_server.passes import (
+    live_passes_of,
+    lock_person,
+    says_too_much,
+    take_away,
+    take_away_rows,
+    too_permissive,
+)
+from waypass_server.rule_proposals import keep
 
 
 def reassess(session: Session, person_id: int, now: int) -> Standing:
     """Take away the person's passes that are more permissive than the standing, and note when to look again."""
     session.flush()
+    person = lock_person(session, person_id)
     standing = standing_of(session, person_id, now)
-    worsen_passes(session, person_id, standing.aspects, now)
-    session.get_one(Person, person_id).reassess_at = standing.until
+    take_away(session, too_permissive(session, person_id, standing.aspects, now), now)
+    person.reassess_at = standing.until
+    keep(session, person_id, standing.rules, now)
     return standing
+
+
+def reassess_all(session: Session, people: Sequence[int], now: int) -> int:
+    """The same for many people of one network at once, in a few queries altogether. How many they were: whoever is
+    being changed by somebody else just now is left for another time.
+    """
+    session.flush()
+    query = select(Person.id, Person.network_id).where(among(session, Person.id, people)).order_by(Person.id)
+    rows = rows_of(session, query.with_for_update(key_share=True, skip_locked=True))
+    if not rows:
+        return 0
+    found = [row.id for row in rows]
+    seen = outlooks(session, rows[0].network_id, found, now)
+    change_rows(session, Person, ("reassess_at",), [(seen[person_id].until, person_id) for person_id in found])
+    for person_id in found:
+        if seen[person_id].rules:
+            keep(session, person_id, seen[person_id].rules, now)
+    passes = live_passes_of(session, found, now)
+    take_away_rows(session, [row for row in passes if says_too_much(row, seen[row.person_id].aspects)], now)
+    return len(found)

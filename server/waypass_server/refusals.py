@@ -68,6 +68,14 @@ class NotFound(Problem):
     title = "There is no such record"
 
 
+class Gone(NotFound):
+    """What the request names was there, and never will be again."""
+
+    status = 410
+    name = "gone"
+    title = "The record has ended"
+
+
 class Conflict(Problem):
     """What the request asks for does not fit the present state."""
 
@@ -77,7 +85,9 @@ class Conflict(Problem):
 
 
 class TooMany(Problem):
-    """A limit on how often is reached."""
+    """A limit on how often is reached; `seconds` until it may be tried again, where that is known."""
+
+    seconds: int | None = None
 
     status = 429
     name = "too-many"

@@ -9,19 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy.orm import Session
 
 from waypass_protocol.keys import Signer, Use
-from waypass_server.database import Database
+from waypass_server.database import Database, RandomBytes
 from waypass_server.evidence import SignerSet
 from waypass_server.keyring import IssuerKeys
 from waypass_server.notices import NoticeSender
+from waypass_server.reserve import Reserve
 from waypass_server.settings import Settings
+from waypass_server.signin.passwords import Passwords
 
-RandomBytes = Callable[[int], bytes]
-"""Gives so many random bytes: `secrets.token_bytes`, or a seeded stand-in in tests."""
+if TYPE_CHECKING:  # loaded where a provider is set
+    from waypass_server.signin.oidc import Provider
 
 
 class Clock(Protocol):
@@ -75,7 +77,8 @@ class Nudge:
 class Services:
     """Everything that the server's parts share.
 
-    `indexes` draws the places of passes and must not be predictable outside tests (`random.SystemRandom`).
+    `indexes` draws the places of passes and must not be predictable outside tests (`random.SystemRandom`). `provider`
+    is the OpenID provider that staff may sign in at, if the settings name one.
     """
 
     settings: Settings
@@ -86,7 +89,10 @@ class Services:
     keys: IssuerKeys
     evidence_signers: SignerSet
     notices: NoticeSender
+    passwords: Passwords = field(default_factory=Passwords)
+    provider: "Provider | None" = None
     nudge: Nudge = field(default_factory=Nudge)
+    reserve: Reserve = field(default_factory=Reserve)
 
     def now(self) -> int:
         """The time in whole UNIX seconds."""

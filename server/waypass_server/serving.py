@@ -14,6 +14,7 @@ In this order; what cannot be mended by waiting is one line on standard error an
 There is no access log: nothing here writes down who fetched what.
 """
 
+import logging
 import random
 import secrets
 import signal
@@ -23,6 +24,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -38,19 +40,25 @@ from waypass_server.database import Database
 from waypass_server.errors import ConfigurationError, ServerError
 from waypass_server.fleet_watch import FleetWatch
 from waypass_server.health import Vitals
+from waypass_server.indexes import check_prefix
 from waypass_server.key_folder import KeyFolder
+from waypass_server.keyring import NoSigner
+from waypass_server.mailed_notices import MailedNotices, relay_at
 from waypass_server.models.network import Network
-from waypass_server.notices import FileOutbox
+from waypass_server.notices import FileOutbox, NoticeSender
 from waypass_server.publisher import Publisher
 from waypass_server.scheduler import Scheduler
+from waypass_server.seat import seat_of
 from waypass_server.services import Services, SystemClock
 from waypass_server.settings import Settings
 from waypass_server.signer_folder import read_signers
+from waypass_server.signin.places import place_of, provider_of
 
 GRACE = 5
 """Seconds that requests which run are given to finish."""
 PATIENCE = 3600
 """Seconds between two looks at a part that goes on; one that ends is noticed at once."""
+_log = logging.getLogger(__name__)
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -68,10 +76,12 @@ def run(settings: Settings) -> None:
 
 
 def check_network(services: Services) -> None:
-    """Raises `ConfigurationError`, naming the command, when nobody defined the network yet."""
+    """Raises `ConfigurationError`, naming the command, when nobody defined the network yet, and `PrefixTaken`."""
     name = services.settings.network
     with services.database.reading() as session:
-        if session.scalars(select(Network.id).where(Network.name == name)).one_or_none() is None:
+        network_id = session.scalars(select(Network.id).where(Network.name == name)).one_or_none()
+        check_prefix(session, network_id, services.settings.status_uri_prefix)
+        if network_id is None:
             raise ConfigurationError(
                 f"network {name} is not defined; run: waypass-server network apply --config FILE NETWORK.toml"
             )
@@ -83,6 +93,7 @@ def make_services(settings: Settings) -> Services:
     keys = KeyFolder(settings.keys)
     if keys.network != settings.network:
         raise ConfigurationError(f"keys: expected keys of network {settings.network}, got {keys.network}")
+    place_of(settings)
     for use in (Use.PASS, Use.STATUS):  # whoever starts a server is there to mend it; later it waits for a key
         keys.signer(use, int(clock.now()))
     return Services(
@@ -93,7 +104,25 @@ def make_services(settings: Settings) -> Services:
         clock=clock,
         random_bytes=secrets.token_bytes,
         indexes=random.SystemRandom(),
-        notices=FileOutbox(settings.notices),
+        notices=sender_of(settings),
+        provider=provider_of(settings),
+    )
+
+
+def sender_of(settings: Settings) -> NoticeSender:
+    """Whoever carries notices: a folder, or a relay for mail. Raises `ConfigurationError`."""
+    if settings.notice_mail is None:
+        return FileOutbox(settings.notices)
+    if not settings.notice_mail_domain or not settings.notice_mail_from:
+        raise ConfigurationError("notice_mail: expected notice_mail_domain and notice_mail_from beside it")
+    return MailedNotices(
+        relay_at(
+            settings.notice_mail,
+            domain=settings.notice_mail_domain,
+            sender=settings.notice_mail_from,
+            user=settings.notice_mail_user,
+            password=_first_line(settings.notice_mail_password_file, "notice_mail_password_file"),
+        )
     )
 
 
@@ -108,22 +137,39 @@ def apart(services: Services) -> Iterator[Services]:
 
 
 def bus_settings(settings: Settings) -> BusSettings:
-    """Where the broker is, from its address. Raises `ConfigurationError`."""
+    """Where the broker is, from its address or addresses. Raises `ConfigurationError`."""
+    addresses = [_broker_address(text.strip()) for text in settings.broker.split(",")]
+    schemes = {scheme for scheme, _, _ in addresses}
+    if len(schemes) > 1:
+        raise ConfigurationError(f"broker: expected all addresses with TLS or none, got {settings.broker!r}")
+    (_, host, port), *others = addresses
+    return BusSettings(
+        client_id=_client_id(settings),
+        host=host,
+        port=port,
+        others=tuple((host, port) for _, host, port in others),
+        username=settings.broker_user,
+        password=_first_line(settings.broker_password_file, "broker_password_file"),
+        tls=Tls() if schemes == {"mqtts"} else None,
+    )
+
+
+def _broker_address(text: str) -> tuple[str, str, int]:
+    """Scheme, host and port."""
     try:
-        address = urlsplit(settings.broker)
+        address = urlsplit(text)
         port = address.port
     except ValueError:
         address, port = urlsplit(""), None
     if address.scheme not in _PORTS or not address.hostname or address.path.strip("/") or address.username:
-        raise ConfigurationError(f"broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got {settings.broker!r}")
-    return BusSettings(
-        client_id=f"waypass-server-{settings.network}",
-        host=address.hostname,
-        port=_PORTS[address.scheme] if port is None else port,
-        username=settings.broker_user,
-        password=_password(settings),
-        tls=Tls() if address.scheme == "mqtts" else None,
-    )
+        raise ConfigurationError(f"broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got {text!r}")
+    return address.scheme, address.hostname, _PORTS[address.scheme] if port is None else port
+
+
+def _client_id(settings: Settings) -> str:
+    """Where several processes share a database each has an id of its own, or the broker would end one for the other."""
+    several = settings.database_url.startswith("postgresql")
+    return f"waypass-server-{settings.network}{f'-{secrets.token_hex(4)}' if several else ''}"
 
 
 @contextmanager
@@ -173,7 +219,8 @@ def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.so
     signals = _Signals()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signals)
-    publisher, scheduler = Publisher(behind, bus), Scheduler(behind)
+    publisher = Publisher(behind, bus, seat=seat_of(behind.database, services.settings.network))
+    scheduler = Scheduler(behind)
     watch = FleetWatch(services.settings.network, services.clock)
     watch.attach(bus)
     publisher.listen(watch.published)
@@ -182,6 +229,7 @@ def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.so
     host, port = listener.getsockname()[:2]
     place = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     print(f"server: listening on {place}", file=sys.stderr, flush=True)  # noqa: T201 - what scripts wait for
+    _say_what_lacks(services)
     publisher.start()
     scheduler.start()
     bus.start()
@@ -202,6 +250,14 @@ def _run(services: Services, behind: Services, bus: MqttBus, listener: socket.so
         raise publisher.failure
     if ended:
         raise ServerError(f"expected the {' and the '.join(ended)} to run until the end, it failed; the log says how")
+
+
+def _say_what_lacks(services: Services) -> None:
+    """The server does without it."""
+    try:
+        services.keys.signer(Use.LOG, services.now())
+    except NoSigner as error:
+        _log.warning("the public log has no checkpoints until there is a key for it: %s", error)
 
 
 def _stop_with(part: _Part, server: uvicorn.Server) -> None:
@@ -235,11 +291,11 @@ def _http_server(services: Services, vitals: Vitals, watch: FleetWatch) -> uvico
     return _HttpServer(settings, watch)
 
 
-def _password(settings: Settings) -> str | None:
-    file = settings.broker_password_file
+def _first_line(file: Path | None, setting: str) -> str | None:
+    """A password. Raises `ConfigurationError`."""
     if file is None:
         return None
     try:
         return file.read_text(encoding="utf-8").splitlines()[0]
     except (OSError, UnicodeDecodeError, IndexError):
-        raise ConfigurationError(f"broker_password_file: expected one line with the password in {file}") from None
+        raise ConfigurationError(f"{setting}: expected one line with the password in {file}") from None

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -20,6 +21,7 @@ from sqlalchemy.exc import ArgumentError
 
 from waypass_protocol.errors import Malformed
 from waypass_protocol.names import check_name
+from waypass_server.addresses import is_safe
 from waypass_server.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "WAYPASS_SERVER_"
@@ -43,6 +45,21 @@ def _list_prefix(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    """As browsers write it."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    written = f"{parts.scheme}://{parts.hostname}{'' if port is None else f':{port}'}"
+    if written != value or not is_safe(value):
+        raise ValueError(
+            "expected an origin such as https://ops.example.org (http for localhost alone), without a path"
+        )
+    return value
+
+
 class Settings(BaseSettings):
     """What an operator chooses. Durations are seconds."""
 
@@ -58,7 +75,8 @@ class Settings(BaseSettings):
     keys: Path = Path("keys")
     """Folder of issuer keys, made by `waypass-server keys`."""
     broker: str = "mqtt://127.0.0.1:1883"
-    """The MQTT broker: `mqtt://HOST:PORT`, or `mqtts://` for TLS."""
+    """The MQTT broker: `mqtt://HOST:PORT`, or `mqtts://` for TLS. Several addresses of one broker, the nodes of a
+    cluster, are separated by commas and tried in turn."""
     broker_user: str | None = None
     broker_password_file: Path | None = None
     status_uri_prefix: Annotated[str, AfterValidator(_list_prefix)] = "wp:"
@@ -69,13 +87,36 @@ class Settings(BaseSettings):
     """Folder of certificates (DER or PEM) whose signatures on health certificates count."""
     notices: Path = Path("notices")
     """Folder of the outbox: one JSON file a notice."""
+    notice_mail: str | None = None
+    """Notices go by mail instead, through this relay: `smtp://HOST[:PORT]` or `smtps://HOST[:PORT]`. The next two go
+    with it."""
+    notice_mail_domain: str | None = None
+    """Mail goes to `REFERENCE@` this domain, whose relay knows whose reference is whose."""
+    notice_mail_from: str | None = None
+    notice_mail_user: str | None = None
+    notice_mail_password_file: Path | None = None
     minimum_notice: Annotated[int, Field(ge=1)] = HOUR
     """No basis may announce its entries later than this before they take effect."""
+    approval_elsewhere: bool = False
+    """Whether an entry needs an approver who does not work for its basis's authority."""
+    origin: Annotated[str, AfterValidator(_origin)] | None = None
+    """Where browsers reach the server, such as `https://ops.example.org`: passkeys and `oidc` need it."""
+    passkey_domain: str | None = None
+    """What passkeys are bound to (the RP id): the host of `origin`, which is the default, or a domain above it."""
+    oidc_issuer: str | None = None
+    """The OpenID provider at which staff may sign in; the next three go with it."""
+    oidc_client_id: str | None = None
+    oidc_client_secret_file: Path | None = None
+    oidc_claim: Annotated[str, Field(min_length=1, max_length=100)] = "preferred_username"
+    """The claim of an ID token that names a member of staff exactly as the network file does."""
 
     gather: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Changes that come within this after a version leave together as the next one."""
     head_every: Annotated[float, Field(ge=1, le=30)] = 30.0
     """A head goes out at least so often; readers are promised 30 s."""
+
+    checkpoint_after: Annotated[float, Field(ge=1, le=60)] = 60.0
+    """A change is in a checkpoint of the public log after so many seconds at most; everybody is promised a minute."""
 
     @field_validator("database_url")
     @classmethod

@@ -5,7 +5,8 @@
    key signs, and when the clock was ahead
 3. its `ttl`, for which it may be kept by others, is `TTL` seconds
 4. without a key that may sign there is no token (`NoSigner`)
-5. a list of another network, or one without a first version yet, is not found (None)
+5. a list of another network, or one without a first version yet, is not found (None); one that has ended is gone
+   (`Gone`)
 
 Any thread may ask.
 """
@@ -14,11 +15,13 @@ import threading
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from waypass_protocol.keys import Signer
 from waypass_protocol.status import Snapshot, sign_snapshot
 from waypass_server.models.network import Network
 from waypass_server.models.status import ListVersion, StatusList
+from waypass_server.refusals import Gone
 from waypass_server.services import Services
 from waypass_server.status_storage import rebuild
 
@@ -51,7 +54,7 @@ class StatusListTokens:
         self._kept: dict[str, Token] = {}
 
     def current(self, name: str) -> Token | None:
-        """The token of a list, by its name. Raises `DamagedStatus` or `NoSigner`."""
+        """The token of a list, by its name. Raises `Gone`, `DamagedStatus` or `NoSigner`."""
         now, signer = self._services.now(), self._services.status_signer
         query = (
             select(StatusList, ListVersion)
@@ -62,6 +65,8 @@ class StatusListTokens:
         with self._services.database.reading() as session:
             found = session.execute(query).one_or_none()
             if found is None:
+                self._kept.pop(name, None)
+                self._check_ended(session, name)
                 return None
             row, current = found
             kept = self._kept.get(name)
@@ -75,6 +80,13 @@ class StatusListTokens:
             if kept is None or not (newer or kept.current(current.version, signer.kid, now)):
                 kept = self._kept[name] = _sign(row.uri, current.version, packed, now, signer)
             return kept
+
+    def _check_ended(self, session: Session, name: str) -> None:
+        """Rule 5. Raises `Gone`."""
+        mine = StatusList.network_id == Network.id, Network.name == self._services.settings.network
+        query = select(StatusList.ended_at).where(StatusList.name == name, *mine)
+        if session.scalar(query) is not None:
+            raise Gone("status list: expected a list with passes that can be valid, got one that has ended")
 
 
 def _sign(uri: str, version: int, packed: bytes, now: int, signer: Signer) -> Token:

@@ -20,7 +20,10 @@ from waypass_protocol.status import Delta, decode_indexes, sign_delta
 from waypass_server.errors import ServerError
 from waypass_server.models.base import Base
 from waypass_server.models.status import (
+    Block,
+    Decoy,
     ListVersion,
+    PassRow,
     PublishedHead,
     StatusChange,
     StatusList,
@@ -28,6 +31,7 @@ from waypass_server.models.status import (
     StoredSnapshot,
 )
 
+ENDED_AT_ONCE = 4
 CHANGES_AT_ONCE = 100_000  # far below what fits into 512 KiB
 
 _URI, _VERSION = 2, -70010
@@ -47,7 +51,7 @@ _LOOK = select(
     exists().where(_OUTBOX.list_id.in_(_LISTS)).label("changed"),
     select(func.count())
     .select_from(_table(StatusList))
-    .where(_table(StatusList).c.network_id == bindparam("network"))
+    .where(_table(StatusList).c.network_id == bindparam("network"), _table(StatusList).c.ended_at.is_(None))
     .scalar_subquery(),
 )
 _PENDING = (
@@ -75,7 +79,7 @@ class DamagedStatus(ServerError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outbox:
-    """What waits: whether there are changes, and how many lists the network has."""
+    """What waits: whether there are changes, and how many lists the network has that have not ended."""
 
     changed: bool
     lists: int
@@ -141,6 +145,28 @@ def rebuild(session: Session, row: StatusList, current: ListVersion) -> tuple[by
     if version != current.version or hashlib.sha256(packed).digest() != current.digest:
         raise DamagedStatus(f"status list {row.name}: what is stored does not add up to version {current.version}")
     return bytes(packed), snapshot
+
+
+def over(session: Session, lists: Sequence[int]) -> Sequence[int]:
+    """Those of these lists that are closed and whose last pass is forgotten."""
+    empty = ~exists().where(PassRow.list_id == StatusList.id)
+    query = select(StatusList.id).where(StatusList.id.in_(lists), StatusList.closed.is_(True), empty)
+    return session.scalars(query).all()
+
+
+def end_lists(session: Session, lists: Sequence[int], now: int) -> list[int]:
+    """End a few of these lists that are over, and free what was stored of them; which these are.
+
+    A list that is closed gets no pass any more; its row is locked, as the allocator locks it, and looked at again.
+    """
+    some = over(session, lists)[:ENDED_AT_ONCE]
+    session.scalars(select(StatusList).where(StatusList.id.in_(some)).with_for_update()).all()
+    rows = session.scalars(select(StatusList).where(StatusList.id.in_(over(session, some)))).all()
+    for row in rows:
+        row.ended_at = now
+        for model in (ListVersion, StoredSnapshot, StoredDelta, StatusChange, Decoy, Block):
+            session.execute(delete(model).where(model.list_id == row.id))
+    return [row.id for row in rows]
 
 
 def signed_by(message: bytes) -> bytes:

@@ -10,7 +10,7 @@ What `Versions` promises:
    database, whose commit may have happened or not, `forget` and `load` again.
 3. Two publishers never make versions at the same time: `load` writes this publisher's name beside the head's
    sequence, and each version and head is made only while it stands there. Whoever finds another name has been taken
-   over (`TakenOver`) and stops for good. (Several server processes that share the work are not supported yet.)
+   over (`TakenOver`) and makes none any more. Whose turn it is among several processes is for `seat` to say.
 4. A snapshot is due after `SNAPSHOT_EVERY` versions, at two fifths of its life (so that it is signed anew before half
    of it is over, also by a publisher that looks late), when another key signs, or when it was signed by a clock that
    ran ahead: no reader takes that one. The deltas since the stored snapshot and the newest 64 are kept.
@@ -21,7 +21,10 @@ What `Versions` promises:
    says nothing new, and a reader that comes late, or whose floors lapsed with the key, can still run from the
    snapshot to the present.
 
-One thread uses an object of this class.
+7. A list that is closed and whose passes are all forgotten has ended: in one transaction what was stored of it goes,
+   and the next head does not name it. Its row stays, and says whether the broker has let go of it too.
+
+One thread uses an object of this class; the work of a snapshot may be done on another (`snapshot_work`).
 """
 
 import hashlib
@@ -29,8 +32,9 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol import bits
@@ -41,12 +45,13 @@ from waypass_protocol.status import (
     Head,
     HeadRow,
     Snapshot,
+    sign_compact,
     sign_delta,
     sign_head,
     sign_snapshot,
 )
 from waypass_server import status_storage
-from waypass_server.database import Database
+from waypass_server.database import LOCKED, Database, alone
 from waypass_server.decoys import Decoys
 from waypass_server.errors import ServerError
 from waypass_server.indexes import Allocator, decoys_of
@@ -64,6 +69,7 @@ from waypass_server.status_storage import signed_by
 SNAPSHOT_EVERY = 16
 SNAPSHOT_LIFE = 24 * 3600
 SNAPSHOT_TTL = 300
+ENDED_KNOWN = 2 * 86_400
 _NAME_LENGTH = 16
 
 
@@ -86,11 +92,12 @@ class SignedDelta:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedSnapshot:
-    """A stored snapshot of a list. Times are UNIX seconds."""
+    """A stored snapshot of a list. Times are UNIX seconds. `compact`: the smaller of its two forms."""
 
     name: str
     version: int
     signed: bytes
+    compact: bytes
     kid: bytes
     iat: int
     exp: int
@@ -158,7 +165,11 @@ class Versions:
         self._draw = draw
         self._holder = random_bytes(_NAME_LENGTH).hex()
         self._network_id = 0
+        self.checkpoint: str | None = None
+        """The newest checkpoint of the public log, which heads carry."""
         self._lists: dict[int, _List] | None = None
+        self.ended: frozenset[str] = frozenset()
+        """The URIs of lists that ended in the last two days."""
 
     @property
     def loaded(self) -> bool:
@@ -183,15 +194,22 @@ class Versions:
             network_id = session.scalar(select(Network.id).where(Network.name == self._network))
             if network_id is None:
                 raise UnknownNetwork(f"expected network {self._network} in the database (waypass-server network apply)")
-            head = session.get(PublishedHead, network_id)
+            head = session.get(PublishedHead, network_id, with_for_update=LOCKED)
             if head is None:
                 session.add(PublishedHead(network_id=network_id, sequence=0, holder=self._holder))
             else:
                 head.holder = self._holder
-            rows = session.scalars(select(StatusList).where(StatusList.network_id == network_id)).all()
+            alive = StatusList.network_id == network_id, StatusList.ended_at.is_(None)
+            rows = session.scalars(select(StatusList).where(*alive)).all()
+            if not rows:
+                # Whoever issues the first passes may be opening it at this moment.
+                alone(session, "lists", network_id)
+                rows = session.scalars(select(StatusList).where(*alive)).all()
             if not rows:
                 rows = [self._allocator.open_list(session, network_id, now)]
             lists = [self._load_list(session, row, now) for row in rows]
+            lately = StatusList.network_id == network_id, StatusList.ended_at > now - ENDED_KNOWN
+            self.ended = frozenset(session.scalars(select(StatusList.uri).where(*lately)))
         self._network_id = network_id
         self._lists = {each.id: each for each in lists}
 
@@ -205,6 +223,22 @@ class Versions:
         with self._database.reading() as session:
             outbox = status_storage.look(session.connection(), self._network_id, lists)
         return outbox.changed or outbox.lists != len(lists)
+
+    def rows_of_others(self, now: int) -> tuple[HeadRow, ...]:
+        """What is current in the database, made by whichever process; nothing needs to be loaded."""
+        query = (
+            select(StatusList.uri, ListVersion.version, ListVersion.digest)
+            .join(ListVersion, ListVersion.list_id == StatusList.id)
+            .join(Network, Network.id == StatusList.network_id)
+            .where(Network.name == self._network)
+            .order_by(StatusList.id)
+        )
+        ended = select(StatusList.uri).join(Network, Network.id == StatusList.network_id)
+        with self._database.reading() as session:
+            rows = session.execute(query).all()
+            of_all = ended.where(Network.name == self._network, StatusList.ended_at > now - ENDED_KNOWN)
+            self.ended = frozenset(session.scalars(of_all))
+        return tuple(HeadRow(uri=uri, version=version, digest=digest) for uri, version, digest in rows)
 
     def make(self, now: int) -> Made:
         """Rule 1: take the changes from the outbox into new versions, and sign a head. Raises `TakenOver`."""
@@ -238,10 +272,26 @@ class Versions:
         of_now = stored.iat <= now < renewal
         return held.version - stored.version >= SNAPSHOT_EVERY or other_key or not of_now
 
+    def snapshot_usable(self, name: str, now: int) -> bool:
+        """Whether readers take the stored snapshot, and will for some time, although a new one may be due."""
+        stored = self._find(name).snapshot
+        return stored.kid in self._keys.trusted(Use.STATUS, now) and stored.iat <= now < stored.exp - SNAPSHOT_LIFE // 4
+
     def renew_snapshot(self, name: str, now: int) -> SignedSnapshot:
-        """Sign and store a snapshot of a list as it is now, and drop the deltas that nobody needs any more."""
+        """Sign and store a snapshot of a list as it is now."""
+        return self.store_snapshot(self.snapshot_work(name, now)()) or self.snapshot(name)
+
+    def snapshot_work(self, name: str, now: int) -> Callable[[], SignedSnapshot]:
+        """The work that makes a snapshot of a list as it is now. It touches nothing here: any thread may do it."""
         held = self._find(name)
-        fresh = self._sign_snapshot(name, held.uri, held.version, held.packed, now)
+        return partial(make_snapshot, name, held.uri, held.version, held.packed, now=now, signer=self._signer(now))
+
+    def store_snapshot(self, fresh: SignedSnapshot) -> SignedSnapshot | None:
+        """Store a snapshot, and drop the deltas that nobody needs any more. None when it came too late: its list has
+        ended, or has a newer one. Raises `TakenOver`."""
+        held = next((each for each in self._held() if each.name == fresh.name), None)
+        if held is None or fresh.version < held.snapshot.version:
+            return None
         with self._database.changing() as session:
             self._check_holder(session)
             session.merge(_snapshot_row(held.id, fresh))
@@ -249,6 +299,32 @@ class Versions:
             session.execute(delete(StoredDelta).where(StoredDelta.list_id == held.id, StoredDelta.version <= oldest))
         held.snapshot = fresh
         return fresh
+
+    def end_lists(self, now: int) -> list[str]:
+        """Rule 7; the names of a few lists that ended, none when there is none left. Raises `TakenOver`."""
+        lists = self._lists or {}
+        with self._database.reading() as session:
+            if not status_storage.over(session, list(lists)):
+                return []
+        with self._database.changing() as session:
+            self._check_holder(session)
+            ended = status_storage.end_lists(session, list(lists), now)
+        self._lists = {list_id: held for list_id, held in lists.items() if list_id not in ended}
+        self.ended |= {lists[list_id].uri for list_id in ended}
+        return [lists[list_id].name for list_id in ended]
+
+    def to_clear(self) -> list[str]:
+        """The lists that have ended and may still be on the broker, by name."""
+        mine = StatusList.network_id == self._network_id
+        query = select(StatusList.name).where(mine, StatusList.ended_at.is_not(None), StatusList.cleared.is_(False))
+        with self._database.reading() as session:
+            return list(session.scalars(query))
+
+    def cleared(self, name: str) -> None:
+        """The broker has let go of a list that ended."""
+        mine = StatusList.network_id == self._network_id, StatusList.name == name
+        with self._database.changing() as session:
+            session.execute(update(StatusList).where(*mine).values(cleared=True))
 
     def ring(self, name: str, now: int) -> list[SignedDelta]:
         """The stored deltas that belong into the ring of 64, oldest first, under rule 6. Raises `TakenOver`."""
@@ -317,6 +393,7 @@ class Versions:
                 name=row.name,
                 version=snapshot.version,
                 signed=snapshot.signed,
+                compact=snapshot.compact or snapshot.signed,
                 kid=snapshot.kid,
                 iat=snapshot.iat,
                 exp=snapshot.exp,
@@ -344,21 +421,29 @@ class Versions:
     def _open(self, session: Session, now: int) -> list[_List]:
         """First versions for the lists that were opened since."""
         known = list(self._lists or {})
-        query = select(StatusList).where(StatusList.network_id == self._network_id, StatusList.id.not_in(known))
+        alive = StatusList.network_id == self._network_id, StatusList.ended_at.is_(None)
+        query = select(StatusList).where(*alive, StatusList.id.not_in(known))
         return [self._load_list(session, row, now) for row in session.scalars(query)]
 
     def _make(
         self, connection: Connection, taken: Mapping[int, dict[int, int]], opened: Sequence[_List], now: int
     ) -> tuple[Made, list[_Next]]:
         """The versions that carry these changes, and their head, signed and stored in the connection's transaction."""
+        # First of all: whoever was taken over must not touch what the other one is making.
+        sequence = status_storage.next_sequence(connection, self._network_id, self._holder)
+        if sequence is None:
+            raise TakenOver(f"another publisher makes the versions of network {self._network} now")
         lists = self._lists or {}
         upcoming = [self._next(connection, lists[list_id], changes, now) for list_id, changes in taken.items()]
         rows = {each.id: each.row() for each in (*self._held(), *opened)}
         rows |= {each.list_.id: each.row() for each in upcoming}
-        sequence = status_storage.next_sequence(connection, self._network_id, self._holder)
-        if sequence is None:
-            raise TakenOver(f"another publisher makes the versions of network {self._network} now")
-        head = Head(network=self._network, iat=now, sequence=sequence, rows=tuple(rows.values()))
+        head = Head(
+            network=self._network,
+            iat=now,
+            sequence=sequence,
+            rows=tuple(rows.values()),
+            checkpoint=self.checkpoint,
+        )
         deltas = tuple(each.to_publish() for each in upcoming)
         return Made(deltas=deltas, head=sign_head(head, self._signer(now)), rows=head.rows), upcoming
 
@@ -384,14 +469,22 @@ class Versions:
 
     def _check_holder(self, session: Session) -> None:
         mine = PublishedHead.network_id == self._network_id
-        if session.scalar(select(PublishedHead.holder).where(mine).with_for_update()) != self._holder:
+        if session.scalar(select(PublishedHead.holder).where(mine).with_for_update(key_share=True)) != self._holder:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
 
     def _sign_snapshot(self, name: str, uri: str, version: int, packed: bytes, now: int) -> SignedSnapshot:
-        exp, signer = now + SNAPSHOT_LIFE, self._signer(now)
-        snapshot = Snapshot(uri=uri, version=version, iat=now, exp=exp, ttl=SNAPSHOT_TTL, packed=packed)
-        signed = sign_snapshot(snapshot, signer)
-        return SignedSnapshot(name=name, version=version, signed=signed, kid=signer.kid, iat=now, exp=exp)
+        return make_snapshot(name, uri, version, packed, now=now, signer=self._signer(now))
+
+
+def make_snapshot(name: str, uri: str, version: int, packed: bytes, *, now: int, signer: Signer) -> SignedSnapshot:
+    """Sign a list in both forms."""
+    exp = now + SNAPSHOT_LIFE
+    snapshot = Snapshot(uri=uri, version=version, iat=now, exp=exp, ttl=SNAPSHOT_TTL, packed=packed)
+    forms = sign_snapshot(snapshot, signer), sign_compact(snapshot, signer)
+    smaller = min(forms, key=len)
+    return SignedSnapshot(
+        name=name, version=version, signed=forms[0], compact=smaller, kid=signer.kid, iat=now, exp=exp
+    )
 
 
 def _snapshot_row(list_id: int, snapshot: SignedSnapshot) -> StoredSnapshot:
@@ -402,4 +495,5 @@ def _snapshot_row(list_id: int, snapshot: SignedSnapshot) -> StoredSnapshot:
         kid=snapshot.kid,
         iat=snapshot.iat,
         exp=snapshot.exp,
+        compact=None if snapshot.compact == snapshot.signed else snapshot.compact,
     )

@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from waypass_server import events
+from waypass_server.database import LOCKED, alone
 from waypass_server.life import Actor
-from waypass_server.models.network import Network
 from waypass_server.models.people import Person
 from waypass_server.models.records import EmergencyWithdrawal, NoticeKind, WithdrawalState
 from waypass_server.notifying import tell
-from waypass_server.passes import withdraw_passes
+from waypass_server.passes import lock_person, withdraw_passes
 from waypass_server.refusals import NotFound, SamePerson
 
 PEOPLE_A_DAY = 100
@@ -37,8 +37,7 @@ def ask(session: Session, *, person: Person, reason: str, staff_id: int, actor: 
     )
     session.add(row)
     session.flush()
-    # Counted by one at a time, so that two requests at once are not both the last that may.
-    session.execute(select(Network.id).where(Network.id == person.network_id).with_for_update())
+    _count_alone(session, row)
     if past_limits(session, person, now):
         _log(session, row, actor, "withdrawal.waiting", now)
         return row
@@ -54,12 +53,13 @@ def confirm(
         return row
     check_confirmer(row, staff_id)
     row.confirmed_by = staff_id
+    _count_alone(session, row)
     return _carry_out(session, row, actor, now)
 
 
 def find_withdrawal(session: Session, network_id: int, withdrawal_id: int, *, lock: bool = True) -> EmergencyWithdrawal:
     """Locked until the transaction ends, unless it is only looked at. Raises `NotFound`."""
-    row = session.get(EmergencyWithdrawal, withdrawal_id, with_for_update=lock)
+    row = session.get(EmergencyWithdrawal, withdrawal_id, with_for_update=LOCKED if lock else None)
     if row is None or row.network_id != network_id:
         raise NotFound(f"withdrawal: expected one of the network's withdrawals, got {withdrawal_id}")
     return row
@@ -88,6 +88,12 @@ def past_limits(session: Session, person: Person, now: int) -> bool:
         session.execute(people).scalar_one() >= PEOPLE_A_DAY
         or session.execute(of_holder).scalar_one() >= A_HOLDER_A_MONTH
     )
+
+
+def _count_alone(session: Session, row: EmergencyWithdrawal) -> None:
+    """Limits are counted by one at a time, so that two requests at once are not both the last that may."""
+    lock_person(session, row.person_id)
+    alone(session, "withdrawals", row.network_id)
 
 
 def _carry_out(session: Session, row: EmergencyWithdrawal, actor: Actor, now: int) -> EmergencyWithdrawal:

@@ -3,9 +3,11 @@
 import type { Aspect } from "./cose";
 
 export interface Cause {
-  kind: "entry" | "grant" | "fact" | "evidence" | "no-evidence" | "exemption";
+  kind: "entry" | "grant" | "fact" | "evidence" | "no-evidence" | "exemption" | "rule";
   aspect: Aspect;
   id: number | null;
+  /** For a rule, which one of the version `id`. */
+  rule: string | null;
   reason: string;
   basis: string | null;
   citation: string | null;
@@ -50,12 +52,50 @@ export interface Entry {
   how_to_object: string | null;
 }
 
+/** As far as the wallet looks at one: whether answers to a survey count. */
+export interface Fact {
+  /** The rule set whose survey was answered; null for any other fact. */
+  rule_set: number | null;
+  valid_until: number;
+  withdrawn_at: number | null;
+}
+
+/** A text in both languages. */
+export interface Both {
+  en: string;
+  zh: string;
+}
+
+export interface Question {
+  id: string;
+  kind: "yes-no" | "choice" | "number" | "date";
+  words: Both;
+  choices: { value: string; words: Both }[];
+  /** For a number, both inclusive. */
+  least: number;
+  most: number;
+}
+
+export interface Survey {
+  rule_set: number;
+  rule_set_version: number;
+  authority: string;
+  contact: string;
+  words: Both;
+  questions: Question[];
+  /** For how many seconds answers count. */
+  valid_for: number;
+}
+
+export type Answers = Record<string, boolean | number | string>;
+
 export interface Standing {
   network: string;
   now: number;
   until: number | null;
   scopes: Scope[];
   entries: Entry[];
+  facts: Fact[];
 }
 
 export interface Notice {
@@ -122,6 +162,15 @@ export const enrol = (code: string) => call<{ token: string; network: string }>(
 export const readStanding = (token: string) => call<Standing>("GET", "/me", token);
 
 export const readNotices = (token: string) => call<Notice[]>("GET", "/me/notices", token);
+
+/** What the public log has of the holder, with its proofs: a file that can be checked without this server. */
+export const readProofs = (token: string) => ask("GET", "/me/log", token, "application/json");
+
+/** What rules ask everybody now. */
+export const readSurveys = () => call<Survey[]>("GET", "/surveys", null);
+
+export const answer = (token: string, ruleSet: number, answers: Answers) =>
+  call<unknown>("POST", `/me/surveys/${ruleSet}`, token, { answers });
 
 export const challenge = (token: string) => call<{ nonce: string }>("POST", "/me/challenge", token);
 

@@ -7,7 +7,9 @@ import { Enrol } from "./enrol";
 import { Paper } from "./paper";
 import { SpeechContext, useSpeech } from "./parts";
 import { Banner, PassCode } from "./pass";
+import { Proofs } from "./proofs";
 import type { Identity, Known } from "./store";
+import { Surveys, unanswered } from "./survey";
 import type { Wallet } from "./wallet";
 import { Announced, announced, Notices, type Sending, Why } from "./why";
 import { firstLanguage, keepLanguage, type Language, LANGUAGES, speech } from "./words";
@@ -120,7 +122,7 @@ function Holder({ wallet, identity, known, fresh, heard, forget }: Held) {
     },
   };
   if (known === null) return <p role="status">{online ? words.loading : words.noNetwork}</p>;
-  const { scopes, entries } = known.standing;
+  const { scopes, entries, facts } = known.standing;
   const open = scopes.filter((one) => one.aspect !== null);
   const scope = open.find((one) => one.number === chosen) ?? open[0];
   return (
@@ -132,6 +134,9 @@ function Holder({ wallet, identity, known, fresh, heard, forget }: Held) {
         <>
           <Banner scope={scope} focus={focus} />
           {announced(entries).length > 0 && <a class="news" href="#announced">{words.announcedLink}</a>}
+          {unanswered(known.surveys, facts, wallet.now()).length > 0 && (
+            <a class="news" href="#surveys">{words.surveysLink}</a>
+          )}
           <PassCode
             key={scope.number}
             wallet={wallet}
@@ -148,8 +153,18 @@ function Holder({ wallet, identity, known, fresh, heard, forget }: Held) {
       <p class="hint centre">{words.checked(words.when(known.at))}</p>
       {scope !== undefined && <Why scope={scope} entries={entries} sending={sending} />}
       <Announced entries={entries} scopes={scopes} sending={sending} />
+      <Surveys
+        surveys={known.surveys}
+        facts={facts}
+        now={wallet.now()}
+        send={async (ruleSet, answers) => {
+          await api.answer(identity.token, ruleSet, answers);
+          await sync();
+        }}
+      />
       <NotGranted names={scopes.filter((one) => one.aspect === null).map((one) => one.name)} />
       <Notices notices={known.notices} />
+      <Proofs fetchFile={() => api.readProofs(identity.token)} name={`waypass-log-${identity.network}.json`} />
       {scope !== undefined && (
         <Paper key={scope.number} scope={scope} make={(number) => api.makePaper(identity.token, number)} />
       )}

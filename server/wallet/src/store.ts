@@ -11,7 +11,7 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 
-import type { Notice, Standing } from "./api";
+import type { Notice, Standing, Survey } from "./api";
 import type { Aspect } from "./cose";
 
 export const SLOT = 600;
@@ -42,6 +42,7 @@ export interface Identity {
 export interface Known {
   standing: Standing;
   notices: Notice[];
+  surveys: Survey[];
   at: number;
 }
 

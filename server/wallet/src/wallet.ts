@@ -36,7 +36,10 @@ export class Wallet {
   async open(): Promise<{ identity: Identity; known: Known | null } | null> {
     this.offset = (await this.store.get("offset")) ?? 0;
     const identity = await this.store.get("identity");
-    return identity === undefined ? null : { identity, known: (await this.store.get("known")) ?? null };
+    if (identity === undefined) return null;
+    const known = await this.store.get("known");
+    // What an earlier version of the wallet kept has no surveys: it is asked for anew.
+    return { identity, known: known?.surveys === undefined ? null : known };
   }
 
   /** The server's clock, as well as this device knows it. UNIX seconds with fractions. */
@@ -57,7 +60,8 @@ export class Wallet {
     const standing = await api.readStanding(identity.token);
     await this.learnTime(standing.now, asked);
     const notices = await api.readNotices(identity.token);
-    const known = { standing, notices: notices.reverse(), at: this.now() };
+    const surveys = await api.readSurveys();
+    const known = { standing, notices: notices.reverse(), surveys, at: this.now() };
     await this.store.set("known", known);
     heard(known);
     // One window at a time: a nonce of this wallet makes the one before void.

@@ -26,7 +26,7 @@ export function Why({ scope, entries, sending }: WhyShown) {
       {scope.why.length === 0 && <p class="card">{words.whyNothing}</p>}
       {scope.why.map((cause) => (
         <CauseCard
-          key={`${cause.kind} ${cause.id}`}
+          key={`${cause.kind} ${cause.id} ${cause.rule}`}
           cause={cause}
           entry={cause.kind === "entry" ? (entries.find((one) => one.id === cause.id) ?? null) : null}
           sending={sending}

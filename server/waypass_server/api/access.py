@@ -1,12 +1,13 @@
 """Who is calling: staff with a role, or the holder of a wallet.
 
 A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, one of
-another network, one of an earlier wallet, and one of somebody who has left are answered alike (`Unauthenticated`). A
-member of staff without the role is refused (`Forbidden`) before anything of the request is looked at.
+another network, one of an earlier wallet, one that has ended, and one of somebody who has left are answered alike
+(`Unauthenticated`). A member of staff without the role is refused (`Forbidden`) before anything of the request is
+looked at; so is an API token (`signin.api_tokens`) that has not the role, or that reads where something is changed.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,9 +21,12 @@ from waypass_server.models.people import Person, Wallet
 from waypass_server.refusals import Forbidden, Unauthenticated
 from waypass_server.roles import Role
 from waypass_server.services import Services
+from waypass_server.signin import api_tokens
 from waypass_server.tokens import hash_secret
 
-_bearer = HTTPBearer(auto_error=False, description="A staff token or a wallet token.")
+_bearer = HTTPBearer(auto_error=False, description="A staff token, an API token of staff, or a wallet token.")
+READ_BY_POST = frozenset({"/api/v1/standing"})
+"""What is asked by POST and changes nothing: references stay out of addresses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,13 +52,14 @@ class StaffMember:
     roles: frozenset[Role]
 
     @staticmethod
-    def of(row: Staff) -> "StaffMember":
-        """From a row."""
+    def of(row: Staff, *, only: Iterable[str] | None = None) -> "StaffMember":
+        """From a row; of the roles those in `only`, if it is given."""
+        held = row.roles if only is None else set(row.roles).intersection(only)
         return StaffMember(
             staff_id=row.id,
             network_id=row.network_id,
             authority_id=row.authority_id,
-            roles=frozenset(Role(role) for role in row.roles),
+            roles=frozenset(Role(role) for role in held),
         )
 
     def actor(self) -> Actor:
@@ -102,9 +107,11 @@ def holder(credentials: _Token, here: ServicesHere) -> Holder:
     return Holder(wallet_id=row[0], person_id=row[1], network_id=row[2])
 
 
-def staff(credentials: _Token, here: ServicesHere) -> StaffMember:
-    """Any member of staff. Raises `Unauthenticated`."""
+def staff(request: Request, credentials: _Token, here: ServicesHere) -> StaffMember:
+    """Any member of staff, with the staff token or an API token. Raises `Unauthenticated` and `Forbidden`."""
     token_hash = _token_hash(credentials)
+    if credentials is not None and credentials.credentials.startswith(api_tokens.PREFIX):
+        return _with_api_token(request, here, token_hash)
     with here.database.reading() as session:
         query = (
             select(Staff)
@@ -115,6 +122,16 @@ def staff(credentials: _Token, here: ServicesHere) -> StaffMember:
     if member is None:
         raise Unauthenticated("expected a staff token that is known, got another")
     return StaffMember.of(member)
+
+
+def _with_api_token(request: Request, here: Services, token_hash: str) -> StaffMember:
+    found = api_tokens.find(here, token_hash)
+    if found is None:
+        raise Unauthenticated("expected a staff token that is known, got another")
+    token, member = found
+    if not token.writes and request.method != "GET" and request.url.path not in READ_BY_POST:
+        raise Forbidden("expected a token that writes, got one that reads")
+    return StaffMember.of(member, only=token.roles)
 
 
 def staff_with(*roles: Role) -> Callable[[StaffMember], StaffMember]:

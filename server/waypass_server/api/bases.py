@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends
 from waypass_server import bases
 from waypass_server.api.access import ServicesHere, StaffMember, staff_with
 from waypass_server.api.forms import BasisForm, BasisOut, IdInPath, NewBasis
+from waypass_server.api.once import OnceHere
 from waypass_server.bases import BasisText, Proposer
+from waypass_server.models.lists_of_people import BasisVersion
 from waypass_server.problems import RESPONSES
 from waypass_server.roles import Role
 
@@ -18,33 +20,44 @@ BasisApprover = Annotated[StaffMember, Depends(staff_with(Role.ADMIN, Role.APPRO
 
 
 @router.post("", status_code=201, summary="Propose a new basis")
-def propose_basis(body: NewBasis, member: BasisProposer, here: ServicesHere) -> BasisOut:
+def propose_basis(body: NewBasis, member: BasisProposer, here: ServicesHere, once: OnceHere) -> BasisOut:
     """It is in force once another person has approved it."""
+    now = here.now()
     with here.change() as session:
-        version = bases.register(
-            session,
-            proposer=proposer_of(member),
-            authority=body.authority,
-            text=_text(body),
-            minimum_notice=here.settings.minimum_notice,
-            now=here.now(),
-        )
-        return BasisOut.of(version)
+
+        def make() -> BasisVersion:
+            return bases.register(
+                session,
+                proposer=proposer_of(member),
+                authority=body.authority,
+                text=text_of(body),
+                minimum_notice=here.settings.minimum_notice,
+                now=now,
+            )
+
+        return BasisOut.of(once.do(session, member, now, BasisVersion, make))
 
 
 @router.post("/{basis_id}/versions", status_code=201, summary="Propose a change to a basis")
-def propose_version(basis_id: IdInPath, body: BasisForm, member: BasisProposer, here: ServicesHere) -> BasisOut:
+def propose_version(
+    basis_id: IdInPath, body: BasisForm, member: BasisProposer, here: ServicesHere, once: OnceHere
+) -> BasisOut:
     """The version in force stays so until another person has approved the new one."""
+    now = here.now()
     with here.change() as session:
-        version = bases.propose_version(
-            session,
-            basis=bases.find_basis(session, member.network_id, basis_id),
-            proposer=proposer_of(member),
-            text=_text(body),
-            minimum_notice=here.settings.minimum_notice,
-            now=here.now(),
-        )
-        return BasisOut.of(version)
+        basis = bases.find_basis(session, member.network_id, basis_id)
+
+        def make() -> BasisVersion:
+            return bases.propose_version(
+                session,
+                basis=basis,
+                proposer=proposer_of(member),
+                text=text_of(body),
+                minimum_notice=here.settings.minimum_notice,
+                now=now,
+            )
+
+        return BasisOut.of(once.do(session, member, now, BasisVersion, make))
 
 
 @router.post("/{basis_id}/versions/{number}/approve", summary="Put a proposed version in force")
@@ -65,7 +78,8 @@ def proposer_of(member: StaffMember) -> Proposer:
     )
 
 
-def _text(form: BasisForm) -> BasisText:
+def text_of(form: BasisForm) -> BasisText:
+    """What a form says, as the domain takes it."""
     return BasisText(
         title=form.title,
         citation=form.citation,

@@ -22,6 +22,7 @@ from waypass_server.api.forms import (
     ScopeNumber,
     Words,
 )
+from waypass_server.api.once import OnceHere
 from waypass_server.entries import Proposal
 from waypass_server.life import Action, State
 from waypass_server.models.lists_of_people import CaseState, Effect, Entry, Exclusion
@@ -58,11 +59,15 @@ class CaseChange(Input):
 
 
 @router.post("", status_code=201, summary="Propose an entry")
-def propose_entry(body: NewEntry, member: ProposingStaff, here: ServicesHere) -> EntryForStaff:
+def propose_entry(body: NewEntry, member: ProposingStaff, here: ServicesHere, once: OnceHere) -> EntryForStaff:
     """Without effect until another person has approved it, the holder was told and the notice period is over."""
     now = here.now()
+    proposal, proposer = proposal_of(body, now), proposer_of(member)
     with here.change() as session:
-        return EntryForStaff.of(entries.propose(session, proposal_of(body, now), proposer=proposer_of(member), now=now))
+        made = once.do(
+            session, member, now, Entry, lambda: entries.propose(session, proposal, proposer=proposer, now=now)
+        )
+        return EntryForStaff.of(made)
 
 
 @router.get("", summary="Entries in one state, oldest first: the queue of those who act on them")
@@ -87,10 +92,26 @@ def read_entry(entry_id: IdInPath, member: Reading, here: ServicesHere) -> Entry
 
 @router.post("/{entry_id}/approve", summary="Approve a proposed entry")
 def approve_entry(entry_id: IdInPath, member: Approver, here: ServicesHere) -> EntryForStaff:
-    """By another person than the one who proposed it."""
+    """By another person than the one who proposed it, from another desk. Past a limit on how many people may be
+    worsened it is held for a third one.
+    """
+    elsewhere = here.settings.approval_elsewhere
     with here.change() as session:
         entry = entries.find_entry(session, member.network_id, entry_id)
-        return EntryForStaff.of(entries.approve(session, entry, actor=member.actor(), now=here.now()))
+        approver = proposer_of(member)
+        return EntryForStaff.of(entries.approve(session, entry, approver=approver, elsewhere=elsewhere, now=here.now()))
+
+
+@router.post("/{entry_id}/confirm", summary="Let an entry go on that was held past a limit")
+def confirm_entry(entry_id: IdInPath, member: Approver, here: ServicesHere) -> EntryForStaff:
+    """By a third person, who neither proposed nor approved it."""
+    elsewhere = here.settings.approval_elsewhere
+    with here.change() as session:
+        entry = entries.find_entry(session, member.network_id, entry_id)
+        confirmer = proposer_of(member)
+        return EntryForStaff.of(
+            entries.confirm(session, entry, confirmer=confirmer, elsewhere=elsewhere, now=here.now())
+        )
 
 
 @router.post("/{entry_id}/withdraw", summary="Withdraw an entry")
@@ -112,11 +133,15 @@ def lift_entry(entry_id: IdInPath, member: Reviewer, here: ServicesHere) -> Entr
 
 
 @router.post("/{entry_id}/reconfirm", summary="Record that the source still stands by it")
-def reconfirm_entry(entry_id: IdInPath, member: ProposingStaff, here: ServicesHere) -> EntryForStaff:
+def reconfirm_entry(entry_id: IdInPath, member: ProposingStaff, here: ServicesHere, once: OnceHere) -> EntryForStaff:
     """Every 90 days, or the entry lapses. By the basis's authority, or the network's own staff."""
+    now, proposer = here.now(), proposer_of(member)
     with here.change() as session:
         entry = entries.find_entry(session, member.network_id, entry_id)
-        return EntryForStaff.of(entries.reconfirm(session, entry, proposer=proposer_of(member), now=here.now()))
+        done = once.do(
+            session, member, now, Entry, lambda: entries.reconfirm(session, entry, proposer=proposer, now=now)
+        )
+        return EntryForStaff.of(done)
 
 
 @router.post("/{entry_id}/case", summary="Record what became of the source case")

@@ -4,10 +4,12 @@ from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from waypass_server import facts
 from waypass_server.api.access import ServicesHere, StaffMember, staff_with
 from waypass_server.api.forms import IdInPath, Input, Instant, Line, Output, Reference, ScopeNumber, Words
+from waypass_server.api.once import OnceHere
 from waypass_server.facts import Report
 from waypass_server.models.lists_of_people import Fact, Weight
 from waypass_server.people import find_person
@@ -52,6 +54,7 @@ class FactOut(Output):
     valid_from: int
     valid_until: int
     withdrawn_at: int | None
+    rule_set: int | None = Field(default=None, description="For answers to a form that count: its rule set.")
 
     @staticmethod
     def of(fact: Fact) -> "FactOut":
@@ -66,11 +69,12 @@ class FactOut(Output):
             valid_from=fact.valid_from,
             valid_until=fact.valid_until,
             withdrawn_at=fact.withdrawn_at,
+            rule_set=(fact.details or {}).get("rule_set"),
         )
 
 
 @router.post("", status_code=201, summary="Record an exposure notice or a survey answer")
-def record_fact(body: NewFact, member: Recorder, here: ServicesHere) -> FactOut:
+def record_fact(body: NewFact, member: Recorder, here: ServicesHere, once: OnceHere) -> FactOut:
     """Makes yellow at most. The holder is told."""
     now = here.now()
     report = Report(
@@ -84,7 +88,15 @@ def record_fact(body: NewFact, member: Recorder, here: ServicesHere) -> FactOut:
     )
     with here.change() as session:
         person = find_person(session, member.network_id, body.person)
-        return FactOut.of(facts.report(session, person=person, given=report, actor=member.actor(), now=now))
+        actor = member.actor()
+        fact = once.do(
+            session,
+            member,
+            now,
+            Fact,
+            lambda: facts.report(session, person=person, given=report, actor=actor, now=now),
+        )
+        return FactOut.of(fact)
 
 
 @router.post("/{fact_id}/withdraw", summary="Withdraw a fact")

@@ -30,7 +30,9 @@ def _plain(text: str) -> str:
     stripped = text.strip()
     if not stripped:
         raise ValueError("expected some text, got none")
-    if any(unicodedata.category(one) in ("Cc", "Cs") and one not in _ALLOWED_CONTROLS for one in stripped):
+    if not stripped.isprintable() and any(
+        unicodedata.category(one) in ("Cc", "Cs") and one not in _ALLOWED_CONTROLS for one in stripped
+    ):
         raise ValueError("expected text without control characters")
     return stripped
 
@@ -212,11 +214,13 @@ class EntryForStaff(Output):
     proposed_at: int
     approved_by: int | None
     approved_at: int | None
+    confirmed_by: int | None
     notified_at: int | None
     takes_effect_at: int | None
     effective_at: int | None
     confirm_by: int | None
     ended_at: int | None
+    batch: int | None
     objections: list[ObjectionOut]
 
     @staticmethod
@@ -231,8 +235,10 @@ class EntryForStaff(Output):
             proposed_at=entry.proposed_at,
             approved_by=entry.approved_by,
             approved_at=entry.approved_at,
+            confirmed_by=entry.confirmed_by,
             effective_at=entry.effective_at,
             confirm_by=entry.confirm_by(),
+            batch=entry.batch_id,
         )
 
 

@@ -16,7 +16,9 @@ router = APIRouter(tags=["health"], responses=RESPONSES)
 
 
 class HealthOut(Output):
-    """`status` is `ok` or `degraded`; each part is `ok` or says in a word what is the matter."""
+    """`status` is `ok` or `degraded`; each part is `ok` or says in a word what is the matter.
+    `publisher` is `stand-by` where another process on the same database publishes.
+    """
 
     status: str
     database: str
@@ -35,7 +37,11 @@ def vitals(request: Request) -> Vitals:
 VitalsHere = Annotated[Vitals, Depends(vitals)]
 
 
-@router.get("/health", summary="Whether the server can do its work (503 when it cannot)")
+@router.get(
+    "/health",
+    summary="Whether the server can do its work (503 when it cannot)",
+    responses={503: {"model": HealthOut, "description": "It cannot serve."}},
+)
 def read_health(here: ServicesHere, held: VitalsHere, response: Response) -> HealthOut:
     """200 while it serves, also without a broker: gates go on."""
     found = health.look(here, held)
@@ -50,7 +56,12 @@ def read_health(here: ServicesHere, held: VitalsHere, response: Response) -> Hea
     )
 
 
-@router.get("/metrics", summary="The same for Prometheus, with the version of each list", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="The same for Prometheus, with the version of each list",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
+)
 def read_metrics(here: ServicesHere, held: VitalsHere) -> Response:
     """Always 200: what cannot be read is left out, and its part is 0."""
     try:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from waypass_server import withdrawals
 from waypass_server.api.access import Ops, ServicesHere, StaffMember, staff_with
 from waypass_server.api.forms import AfterId, IdInPath, Input, Output, Reference, Words
+from waypass_server.api.once import OnceHere
 from waypass_server.models.records import EmergencyWithdrawal, Event, WithdrawalState
 from waypass_server.people import find_person
 from waypass_server.problems import RESPONSES
@@ -64,20 +65,25 @@ class EventOut(Output):
 
 
 @router.post("/withdrawals", status_code=201, summary="Make all live passes of a person invalid at once")
-def ask_withdrawal(body: NewWithdrawal, member: Ops, here: ServicesHere) -> WithdrawalOut:
+def ask_withdrawal(body: NewWithdrawal, member: Ops, here: ServicesHere, once: OnceHere) -> WithdrawalOut:
     """Blocks no new pass; the holder is told. At most 100 people a day and 3 a holder a month without a second
     person.
     """
+    now = here.now()
     with here.change() as session:
-        row = withdrawals.ask(
-            session,
-            person=find_person(session, member.network_id, body.person),
-            reason=body.reason,
-            staff_id=member.staff_id,
-            actor=member.actor(),
-            now=here.now(),
-        )
-        return WithdrawalOut.of(row)
+        person = find_person(session, member.network_id, body.person)
+
+        def make() -> EmergencyWithdrawal:
+            return withdrawals.ask(
+                session,
+                person=person,
+                reason=body.reason,
+                staff_id=member.staff_id,
+                actor=member.actor(),
+                now=now,
+            )
+
+        return WithdrawalOut.of(once.do(session, member, now, EmergencyWithdrawal, make))
 
 
 @router.post("/withdrawals/{withdrawal_id}/confirm", summary="Carry out a withdrawal that waits for a second person")

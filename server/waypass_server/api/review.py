@@ -4,12 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from waypass_server import exemptions, objections
+from waypass_server import exemptions, lookups, objections
 from waypass_server.api.access import Reviewer, ServicesHere, StaffMember, staff_with
 from waypass_server.api.forms import IdInPath, Input, Instant, ObjectionOut, Output, PersonInput, Reference, Words
+from waypass_server.api.once import OnceHere
 from waypass_server.api.standing import ScopeStanding, explain
+from waypass_server.models.lists_of_people import Exemption
 from waypass_server.people import find_person
 from waypass_server.problems import RESPONSES
+from waypass_server.refusals import NotFound
 from waypass_server.roles import Role
 
 router = APIRouter(prefix="/api/v1", tags=["review"], responses=RESPONSES)
@@ -74,20 +77,25 @@ def decide(objection_id: IdInPath, body: Decision, member: Reviewer, here: Servi
 
 
 @router.post("/exemptions", status_code=201, summary="Let one person through for up to 72 h")
-def grant_exemption(body: NewExemption, member: Reviewer, here: ServicesHere) -> ExemptionOut:
+def grant_exemption(body: NewExemption, member: Reviewer, here: ServicesHere, once: OnceHere) -> ExemptionOut:
     """One reviewer is enough; it outranks red."""
     now = here.now()
     with here.change() as session:
-        exemption = exemptions.grant(
-            session,
-            person=find_person(session, member.network_id, body.person),
-            reason=body.reason,
-            starts_at=now if body.starts_at is None else body.starts_at,
-            ends_at=body.ends_at,
-            staff_id=member.staff_id,
-            actor=member.actor(),
-            now=now,
-        )
+        person = find_person(session, member.network_id, body.person)
+
+        def make() -> Exemption:
+            return exemptions.grant(
+                session,
+                person=person,
+                reason=body.reason,
+                starts_at=now if body.starts_at is None else body.starts_at,
+                ends_at=body.ends_at,
+                staff_id=member.staff_id,
+                actor=member.actor(),
+                now=now,
+            )
+
+        exemption = once.do(session, member, now, Exemption, make)
         return ExemptionOut(
             id=exemption.id, reason=exemption.reason, starts_at=exemption.starts_at, ends_at=exemption.ends_at
         )
@@ -111,8 +119,19 @@ def end_exemption(exemption_id: IdInPath, member: Reviewer, here: ServicesHere) 
 
 @router.post("/standing", summary="One person's standing, by the exact reference")
 def read_standing(body: PersonInput, member: Overseer, here: ServicesHere) -> StandingOut:
-    """A POST, so that references do not end up in the logs of addresses."""
-    with here.database.reading() as session:
-        person = find_person(session, member.network_id, body.person)
-        scopes, until = explain(session, person, here.now())
-        return StandingOut(scopes=scopes, until=until)
+    """A POST, so that references do not end up in the logs of addresses. That somebody looked is in the log."""
+    now = here.now()
+    with here.change() as session:
+        person = lookups.look_up(
+            session,
+            network_id=member.network_id,
+            reference=body.person,
+            staff_id=member.staff_id,
+            actor=member.actor(),
+            now=now,
+        )
+        explained = None if person is None else explain(session, person, now)
+    if explained is None:  # after the commit: that somebody looked stays
+        raise NotFound("person: expected a reference that is known in this network, got another")
+    scopes, until = explained
+    return StandingOut(scopes=scopes, until=until)

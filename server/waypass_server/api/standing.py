@@ -4,7 +4,7 @@ A scope by grant that the person has no grant for has no aspect. Each cause that
 citation, authority and contact, its period and how to object, so that "why" always has an answer.
 """
 
-from typing import Any
+from typing import Any, assert_never
 
 from pydantic import Field
 from sqlalchemy import select
@@ -15,6 +15,8 @@ from waypass_server.aspects import Cause, CauseKind, standing_of
 from waypass_server.models.lists_of_people import Entry, Exemption, Fact
 from waypass_server.models.network import Scope
 from waypass_server.models.people import Person
+from waypass_server.models.rules import RuleSetVersion
+from waypass_server.rule_text import from_json
 
 
 class CauseOut(Output):
@@ -29,6 +31,10 @@ class CauseOut(Output):
     authority: str | None = None
     contact: str | None = None
     source: str | None = None
+    rule_set: int | None = Field(default=None, description="For a rule: its rule set; `GET /rule-sets` has it.")
+    rule_set_version: int | None = None
+    rule: str | None = None
+    failed: bool = Field(default=False, description="The rule could not be evaluated.")
     starts_at: int | None = None
     ends_at: int | None = None
     how_to_object: str | None = None
@@ -71,6 +77,27 @@ def _cause(session: Session, cause: Cause) -> CauseOut:
             return CauseOut(**same, reason=exemption.reason)
         case CauseKind.NO_EVIDENCE:
             return CauseOut(**same, reason="this scope needs a health certificate that is in force")
+        case CauseKind.RULE:
+            return _from_rule(session.get_one(RuleSetVersion, cause.record_id), cause, same)
+    assert_never(cause.kind)
+
+
+def _from_rule(version: RuleSetVersion, cause: Cause, same: dict[str, Any]) -> CauseOut:
+    rule_set, text = version.rule_set, from_json(version.text)
+    (reason,) = [rule.reason for rule in text.rules if rule.id == cause.rule]
+    return CauseOut(
+        **same,
+        reason=reason,
+        citation=text.citation,
+        authority=rule_set.authority.name,
+        contact=rule_set.authority.contact,
+        source=rule_set.title,
+        rule_set=rule_set.id,
+        rule_set_version=version.number,
+        rule=cause.rule,
+        failed=cause.failed,
+        starts_at=version.approved_at,
+    )
 
 
 def _from_entry(entry: Entry, same: dict[str, Any]) -> CauseOut:

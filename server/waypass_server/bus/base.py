@@ -3,7 +3,7 @@
 What every bus promises (`mqtt.MqttBus`, and `memory.MemoryBus` for tests and dry runs; one contract test holds both):
 
 1. `start()` returns at once. The connection is made, lost and made again on the bus's own threads: first retry after
-   150 ms, then twice as long each time, at most 2 s.
+   150 ms, then twice as long each time, at most 2 s; each attempt is at the next of the broker's addresses.
 2. Nothing is kept for later. Without a connection `publish` raises `NotConnected` at once. What was sent and not
    acknowledged when a connection ends is given up: its receipt raises `NotConfirmed`, and it is never sent again. So an
    old head or snapshot cannot overtake a newer one: whoever publishes decides anew, in `on_connect`, from what is true
@@ -13,7 +13,11 @@ What every bus promises (`mqtt.MqttBus`, and `memory.MemoryBus` for tests and dr
 4. Handlers run one at a time, in order, on one thread of the bus that is not the network's: they may publish and wait
    for a receipt. They must not call `stop()`. What a handler raises is logged and costs nobody else anything.
 5. A message reaches a handler at least once while connected; `retained` is true for what the broker held when the
-   subscription was made.
+   subscription was made. A subscription that the broker refuses is asked for again every 2 s, and each one once more
+   after 5 s: NATS may lose what is published just while it takes one. So what is retained comes twice.
+6. The `on_connect` handlers run again, without a new connection, when a broker that owed acknowledgements was silent
+   for 3 s and then gave them: at most every 30 s, and only when nothing is owed any more. A cluster that changes its
+   leader may acknowledge late what it has not retained (NATS).
 """
 
 import contextlib

@@ -11,12 +11,15 @@ acknowledgement.
 """
 
 import contextlib
+import dataclasses
 import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from itertools import cycle
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -33,6 +36,7 @@ from waypass_server.bus.base import (
     check_publication,
     matches,
 )
+from waypass_server.bus.polling import PollLoop
 from waypass_server.bus.settings import BusSettings
 from waypass_server.errors import BusError, NotConfirmed, NotConnected
 
@@ -44,6 +48,11 @@ CLOSE_SECONDS = 1.0
 UNACKNOWLEDGED_LIMIT = 20_000
 """Messages of QoS 1 that may wait for a broker that has stopped answering; the next one is refused."""
 IN_FLIGHT = 200
+LOOK_SECONDS = 1.0
+"""How often a connection is looked at: whether it has ended, and what is to be asked or told again."""
+ASK_AGAIN_SECONDS = 2.0
+ASK_TWICE_SECONDS = 5.0
+DOUBT_EVERY_SECONDS = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +63,7 @@ class MqttBus:
     def __init__(self, settings: BusSettings) -> None:
         """Raises `ConfigurationError` for TLS files that cannot be used."""
         self._settings = settings
+        self._place = settings.places[0]
         self._context = settings.tls.context() if settings.tls else None
         self._handlers = HandlerThread(f"bus handlers {settings.client_id}")
         self._thread = threading.Thread(target=self._run, name=f"bus {settings.client_id}", daemon=True)
@@ -132,14 +142,20 @@ class MqttBus:
 
     def _run(self) -> None:
         pause = FIRST_RETRY_SECONDS
-        while not self._stopping.is_set():
-            connection = _Connection(self, self._settings, self._context)
+        places = self._settings.places
+        for self._place in cycle(places):
+            if self._stopping.is_set():
+                break
+            host, port = self._place
+            settings = dataclasses.replace(self._settings, host=host, port=port)
+            connection = _Connection(self, settings, self._context)
             self._current = connection
             connection.run(self._stopping)
             if connection.accepted:
                 pause = FIRST_RETRY_SECONDS
             self._stopping.wait(pause)
-            pause = min(pause * 2, LAST_RETRY_SECONDS)
+            if self._place == places[-1]:
+                pause = min(pause * 2, LAST_RETRY_SECONDS)
         self._set_state(BusState.STOPPED)
 
     def _set_state(self, state: BusState) -> None:
@@ -166,14 +182,22 @@ class MqttBus:
         self._set_state(state)
         if not self._complained:
             self._complained = True
-            _log.warning("no broker at %s:%d: %s; trying on", self._settings.host, self._settings.port, reason)
+            _log.warning("no broker at %s:%d: %s; trying on", *self._place, reason)
 
     def connection_ended(self) -> None:
         """Called by a connection, once."""
         if self._state is BusState.CONNECTED:
             self._set_state(BusState.CONNECTING)
             if not self._stopping.is_set():
-                _log.warning("the connection to the broker at %s:%d ended", self._settings.host, self._settings.port)
+                _log.warning("the connection to the broker at %s:%d ended", *self._place)
+
+    def connection_doubted(self) -> None:
+        """Called by a connection: the broker may not hold what it acknowledged (rule 6)."""
+        _log.warning("the broker at %s:%d was silent for a while; telling it everything anew", *self._place)
+        with self._changed:
+            handlers = list(self._connect_handlers)
+        for handler in handlers:
+            self._handlers.call(handler)
 
     def message_arrived(self, message: Message) -> None:
         """Called by a connection for each message."""
@@ -201,6 +225,15 @@ class _Connection:
         self._lock = threading.Lock()
         self._receipts: dict[int, Receipt] = {}
         self._early: set[int] = set()
+        self._owed: set[int] = set()
+        self._heard_at = 0.0
+        self._doubted = False
+        self._doubted_at = float("-inf")
+        self._filters: dict[int, tuple[str, int]] = {}
+        self._refused: set[int] = set()
+        self._told_refusal = False
+        self._asked_at = float("-inf")
+        self._second_at = float("inf")
         self._answers: dict[int, Future[Sequence[ReasonCode]]] = {}
         self._asking = threading.Lock()
         self._answered = threading.Event()
@@ -214,7 +247,7 @@ class _Connection:
             clean_session=True,
             reconnect_on_failure=False,
         )
-        client.suppress_exceptions = True  # `_on_log` tells them; paho's thread must not die while we wait for its end
+        client.suppress_exceptions = True  # `_on_log` tells them; a handler's defect must not end the connection
         client.on_log = self._on_log
         client.connect_timeout = ANSWER_SECONDS
         client.max_queued_messages_set(UNACKNOWLEDGED_LIMIT)
@@ -223,6 +256,7 @@ class _Connection:
             client.username_pw_set(settings.username, settings.password)
         if context is not None:
             client.tls_set_context(context)
+        self._loop = PollLoop(client)
         client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -237,17 +271,22 @@ class _Connection:
             self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive)
         except OSError as error:
             self._bus.connection_failed(str(error))
+            self._loop.close()
             return
-        self._client.loop_start()
+        network = threading.Thread(target=self._loop.run, name=f"bus network {self._settings.client_id}", daemon=True)
+        network.start()
         if stopping.is_set():
             self._cut()
         elif not self._answered.wait(ANSWER_SECONDS) and not self._ended.is_set():
             self._bus.connection_failed(f"no answer from a broker within {ANSWER_SECONDS} s")
             self._cut()
         # paho does not report every end to `on_disconnect`, so look at it now and then.
-        while not self._ended.wait(1.0) and self._client.is_connected():
-            pass
-        self._client.loop_stop()
+        while not self._ended.wait(LOOK_SECONDS) and self._client.is_connected():
+            self._ask_again(time.monotonic())
+            self._tell_doubts(time.monotonic())
+        self._cut()
+        network.join()
+        self._loop.close()
         self._end()
 
     def close(self) -> None:
@@ -257,7 +296,7 @@ class _Connection:
             self._cut()
 
     def _cut(self) -> None:
-        # Wakes paho's thread, which then sees the end of the stream; closing under its select() would not.
+        # Wakes the network's thread, which then sees the end of the stream; closing under its poll() would not.
         if self._socket:
             with contextlib.suppress(OSError):  # it ended by itself just now
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -265,6 +304,7 @@ class _Connection:
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Receipt:
         """Raises `NotConnected`."""
         info = self._client.publish(topic, payload, qos, retain)
+        now = time.monotonic()
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise NotConnected(f"{topic}: not sent: {paho.error_string(info.rc)}")
         receipt = Receipt(topic)
@@ -276,11 +316,58 @@ class _Connection:
                 receipt.give_up()
             else:
                 self._receipts[info.mid] = receipt
+                self._owe(info.mid, qos, now)
         return receipt
 
+    def _owe(self, packet_id: int, qos: int, now: float) -> None:
+        """Rule 6 of `base`: silence counts while something is owed."""
+        if qos:
+            if not self._owed:
+                self._heard_at = now
+            self._owed.add(packet_id)
+
+    def _hear(self, packet_id: int, now: float) -> None:
+        """An acknowledgement came."""
+        if packet_id in self._owed:
+            self._owed.discard(packet_id)
+            self._doubted |= now - self._heard_at >= self._settings.silence
+            self._heard_at = now
+
+    def _tell_doubts(self, now: float) -> None:
+        with self._lock:
+            due = self._doubted and not self._owed and now - self._doubted_at >= DOUBT_EVERY_SECONDS
+            if due:
+                self._doubted, self._doubted_at = False, now
+        if due:
+            self._bus.connection_doubted()
+
+    def _ask_again(self, now: float) -> None:
+        """For what the broker refused, and once for everything (rule 5 of `base`)."""
+        with self._lock:
+            if now >= self._second_at:
+                numbers = set(self._filters)
+                self._second_at = float("inf")
+            elif now - self._asked_at >= ASK_AGAIN_SECONDS:
+                numbers = self._refused & self._filters.keys()
+            else:
+                return
+            self._refused -= numbers
+            wanted = [self._filters.pop(number) for number in numbers]
+            self._asked_at = now
+        for topic_filter, qos in wanted:
+            self._subscribe(topic_filter, qos)
+
     def subscribe(self, topic_filter: str, qos: int) -> None:
-        """Ask for a filter; a refusal is logged."""
-        self._client.subscribe(topic_filter, qos)
+        """Ask for a filter, and once more later; a refusal is logged, and it is asked for again."""
+        self._subscribe(topic_filter, qos)
+        with self._lock:
+            self._second_at = time.monotonic() + ASK_TWICE_SECONDS
+
+    def _subscribe(self, topic_filter: str, qos: int) -> None:
+        _, number = self._client.subscribe(topic_filter, qos)
+        if number is not None:
+            with self._lock:
+                self._filters[number] = topic_filter, qos
 
     def ask(self, topic_filter: str, *, timeout: float) -> None:
         """Subscribe and unsubscribe at QoS 0; returns at UNSUBACK, which brokers send after the retained messages.
@@ -314,6 +401,7 @@ class _Connection:
             first, receipts = not self._ended.is_set(), list(self._receipts.values())
             self._ended.set()
             self._receipts.clear()
+            self._owed.clear()
             for answer in self._answers.values():
                 if not answer.done():
                     answer.set_exception(NotConfirmed("expected an answer, but the connection ended"))
@@ -345,6 +433,7 @@ class _Connection:
     def _on_publish(self, _client: paho.Client, _data: Any, packet_id: int, *_: Any) -> None:
         with self._lock:
             if receipt := self._receipts.pop(packet_id, None):
+                self._hear(packet_id, time.monotonic())
                 receipt.confirm()
             else:
                 self._early.add(packet_id)  # faster than `publish` on the caller's thread
@@ -353,7 +442,11 @@ class _Connection:
         self, _client: paho.Client, _data: Any, packet_id: int, codes: Sequence[ReasonCode], _more: Any
     ) -> None:
         if any(code.is_failure for code in codes):
-            _log.warning("the broker refuses a subscription")
+            with self._lock:
+                self._refused.add(packet_id)
+                first, self._told_refusal = not self._told_refusal, True
+            if first:
+                _log.warning("the broker refuses a subscription")
         self._answer(packet_id).set_result(codes)
 
     def _on_unsubscribe(self, _client: paho.Client, _data: Any, packet_id: int, *_: Any) -> None:

@@ -1,1 +1,1 @@
-"""One module a command; each is registered in `waypass_server.cli`."""
+"""One module a command; each is registered in `waypass_server.application`."""

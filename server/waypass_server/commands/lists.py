@@ -5,12 +5,13 @@ ignore the restored versions and head sequences, which are below their floors, a
 moves every list's version and the head's sequence forward past what readers may have seen, with a fresh snapshot of
 what the database says, and readers take that.
 
-1. the server must be stopped: one that runs finds that its lists were taken over, and stops
+1. the server must be stopped: on PostgreSQL the command refuses while one publishes; on SQLite one that runs finds
+   that its lists were taken over, and stops
 2. `--by` is more than the number of versions and heads that were made since the copy; a list makes at most five
    versions a second and two heads a minute besides, and the default is far above that
 3. no bit changes. What was withdrawn since the copy counts as valid again at the gates, until it expires or is
    withdrawn again, and its index may be given out again. Where that is not acceptable, distrust the keys instead
-   (docs/operations.md, Backup)
+   (docs/operations.md, Stores)
 
 What a user can mend is one line on standard error and exit code 2.
 """
@@ -48,6 +49,7 @@ def advance(
     from waypass_server.database import Database
     from waypass_server.indexes import Allocator
     from waypass_server.key_folder import KeyFolder
+    from waypass_server.seat import seat_taken
     from waypass_server.versions import Versions
 
     settings = settings_from(config)
@@ -66,8 +68,9 @@ def advance(
             draw=draw,
             random_bytes=secrets.token_bytes,
         )
-        versions.load(now)
-        moved = versions.advance(by, now)
+        with seat_taken(database, settings.network):
+            versions.load(now)
+            moved = versions.advance(by, now)
     finally:
         database.close()
     for name, version in moved.items():

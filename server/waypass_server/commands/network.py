@@ -2,7 +2,8 @@
 
 - `apply NETWORK.toml` makes the database say what the file says; see `network_file`. Each token of new staff is shown
   once.
-- `token NAME` gives a member of staff a new token; the old one is void at once.
+- `token NAME` gives a member of staff a new token; the old one is void at once, and all their sessions end.
+- `enrol NAME` makes a link with which they set up how they sign in, once and within three days.
 - `show` lists what is defined, without any token.
 
 Exit code 2 for a file that cannot be used; then nothing was changed.
@@ -62,6 +63,29 @@ def token(
             session, settings.network, name, random_bytes=secrets.token_bytes, now=int(time.time())
         )
     _print([change], as_json=as_json)
+
+
+@app.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="The member of staff, as in the network file.")],
+    config: ConfigFile,
+    as_json: AsJson = False,
+) -> None:
+    """Make a link with which somebody sets up how they sign in; what they had before ends when it is used."""
+    from waypass_server import network_file
+    from waypass_server.signin.places import enrolment_address
+
+    settings = settings_from(config)
+    with opened(settings) as database, database.changing() as session:
+        made = network_file.new_link(
+            session, settings.network, name, random_bytes=secrets.token_bytes, now=int(time.time())
+        )
+    address = enrolment_address(settings, made.secret)
+    if as_json:
+        line = {"name": name, "link": address, "code": made.secret, "ends_at": made.ends_at}
+        typer.echo(json.dumps(line, ensure_ascii=False))
+        return
+    typer.echo(f"link for {name} (shown once, works once, for three days): {address}")
 
 
 @app.command()

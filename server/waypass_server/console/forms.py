@@ -5,7 +5,7 @@ model or the domain refuses is said at its field, in words for people; nothing t
 as "in so many days": no time zone can be mistaken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -28,6 +28,11 @@ _WORDS: Mapping[str, str] = {
     "too_short": mark("Choose at least one."),
     "missing": mark("Please fill this in."),
     "enum": mark("Choose one of these."),
+    "extra_forbidden": mark("There is no such field."),
+    "too_long": mark("These are too many."),
+    "int_type": mark("Write a whole number, such as 30."),
+    "greater_than_equal": mark("This number is too small."),
+    "less_than_equal": mark("This number is too large."),
 }
 _OTHER = mark("This cannot be used.")
 _EMPTY = mark("Please fill this in.")
@@ -81,8 +86,13 @@ def read(model: type[_Model], values: Mapping[str, Any], speech: Speech) -> _Mod
         for one in error.errors(include_url=False, include_context=False):
             name = "_".join(str(part) for part in one["loc"] if isinstance(part, str))
             empty = one["input"] in ("", None)
-            errors.setdefault(name, speech(_EMPTY if empty else _WORDS.get(one["type"], _OTHER)))
+            errors.setdefault(name, speech(_EMPTY) if empty else word_of(one["type"], speech))
         raise FormRefused(errors) from None
+
+
+def word_of(kind: str, speech: Speech) -> str:
+    """What is wrong with a value, by the name that the model has for it."""
+    return speech(_WORDS.get(kind, _OTHER))
 
 
 def whole_number(text: str, name: str, speech: Speech) -> int:
@@ -92,6 +102,19 @@ def whole_number(text: str, name: str, speech: Speech) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise FormRefused({name: speech(_NOT_A_NUMBER)})
     return int(text)
+
+
+def numbers(texts: Iterable[str]) -> tuple[int, ...]:
+    """The numbers among boxes that were ticked; what is none was not on the page."""
+    return tuple(record_id(each) for each in texts if record_id(each) or each == "0")
+
+
+def as_period(seconds: int) -> tuple[str, str]:
+    """A period as the field shows it: a number and its unit. Under a minute it is a minute."""
+    for unit, size in UNITS.items():
+        if seconds >= size and seconds % size == 0:
+            return str(seconds // size), unit
+    return str(max(1, -(-seconds // UNITS["minutes"]))), "minutes"
 
 
 def record_id(text: str) -> int:

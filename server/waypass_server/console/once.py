@@ -14,9 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from waypass_protocol.keys import base64url
+from waypass_server.database import RandomBytes
 from waypass_server.models.console import Submission
 from waypass_server.refusals import BadInput
-from waypass_server.services import RandomBytes, Services
+from waypass_server.services import Services
 from waypass_server.tokens import hash_secret
 
 

@@ -4,6 +4,7 @@ Whoever is not signed in is led to the sign-in; what calls for data (an event st
 """
 
 import logging
+from contextlib import suppress
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import HTTPExceptionHandler
 
 from waypass_server import life
-from waypass_server.console.access import HOME, SESSION_COOKIE, SignInNeeded
+from waypass_server.api.access import services
+from waypass_server.console.access import HOME, MINE, SESSION_COOKIE, EnrolFirst, SignInNeeded, at_browser
 from waypass_server.console.rendering import show
 from waypass_server.keyring import NoSigner
 from waypass_server.problems import from_life
@@ -26,13 +28,15 @@ _BUG = """The server failed. It was logged; go back and try again, or start at /
 服务器出错，已记录。请返回重试，或从 /ops/ 重新开始。
 """
 _log = logging.getLogger(__name__)
-_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+_NO_PAGE = "no-such-page"
+_OF_STATUS = {404: _NO_PAGE, 405: "method-not-allowed", 413: "too-large"}
 
 
 def install(app: FastAPI) -> None:
     """Answer every refusal of the console as a page."""
     table: dict[type[Exception], HTTPExceptionHandler] = {
         SignInNeeded: _on_nobody,
+        EnrolFirst: _on_enrolling,
         Problem: _on_problem,
         life.LifeError: _on_life,
         RequestValidationError: _on_validation,
@@ -63,6 +67,11 @@ def _on_nobody(request: Request, error: Exception) -> Response:
     return RedirectResponse(f"{place.path}?{place.query}", status_code=303)
 
 
+def _on_enrolling(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, EnrolFirst)
+    return RedirectResponse(MINE, status_code=303)
+
+
 def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return refused(request, error.status, error.name, str(error))
@@ -76,15 +85,22 @@ def _on_life(request: Request, error: Exception) -> Response:
 def _on_validation(request: Request, error: Exception) -> Response:
     """An address with something else than the number of a record."""
     assert isinstance(error, RequestValidationError)
-    return refused(request, NotFound.status, NotFound.name, "address: expected one of this console's pages")
+    return refused(request, NotFound.status, _NO_PAGE, "address: expected one of this console's pages")
 
 
 def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    _look_who_it_is(request)
     name = _OF_STATUS.get(error.status_code, BadInput.name)
     response = refused(request, error.status_code, name, str(error.detail))
     response.headers.update(error.headers or {})  # 405 has to say what is allowed
     return response
+
+
+def _look_who_it_is(request: Request) -> None:
+    """An address without a page asks nobody who they are; whoever is signed in still sees their pages above."""
+    with suppress(SignInNeeded, OperationalError, NoConnection):
+        at_browser(request, services(request))
 
 
 def _on_collision(request: Request, error: Exception) -> Response:

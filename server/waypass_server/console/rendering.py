@@ -5,6 +5,7 @@ Every template knows: `_` and `ngettext`, `speech` (words, durations, times), `m
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from waypass_server.api.access import services
 from waypass_server.console.access import address_of
+from waypass_server.console.health_words import tell
 from waypass_server.console.sessions import SignedIn
 from waypass_server.console.words import LANGUAGES, Speech, mark, preferred
 from waypass_server.life import State
@@ -25,16 +27,55 @@ TEMPLATES = Path(__file__).parent / "templates"
 DONE: Mapping[str, str] = {
     "proposed": mark("Proposed. It waits for another person; nothing has changed for anybody yet."),
     "approved": mark("Approved. The person is being told; it takes effect when the notice is over."),
+    "held": mark("Approved, and held: a limit is passed. A third person has to confirm it; everybody sees the alarm."),
+    "entry-confirmed": mark("Confirmed. The person is being told; it takes effect when the notice is over."),
+    "batch-approved": mark(
+        "Approved. Everybody whom it concerns is being told; it takes effect when the notice is over."
+    ),
+    "batch-held": mark(
+        "Approved, and held: a limit is passed. A third person has to confirm it; everybody sees the alarm."
+    ),
+    "imported": mark("Proposed as one batch. It waits for another person; nothing has changed for anybody yet."),
+    "facts-imported": mark("Recorded. Everybody whom it concerns is being told."),
+    "taken-out": mark("Taken out. The entry has ended."),
+    "batch-withdrawn": mark("Turned down. All of its entries end."),
+    "batch-undone": mark("Undone. All of its entries end; whoever was told of one is being told."),
+    "limit-proposed": mark("Proposed. It waits for another person."),
+    "limit-agreed": mark("You agreed."),
+    "limit-withdrawn": mark("Taken back."),
+    "basis-proposed": mark("Proposed. It waits for another person; nothing has changed for anybody yet."),
     "basis-approved": mark("The basis is in force."),
+    "shadow-run": mark("Counted. Nothing has changed for anybody."),
+    "rules-approved": mark("The rules are in force. Everybody is being looked at again."),
+    "rules-ended": mark("Ended. The rules count no more."),
+    "rules-proposed": mark("Proposed. Count whom it would turn; then another person can put it in force."),
+    "reconfirmed": mark("Recorded: the source still stands by it."),
+    "case-recorded": mark("Recorded. The entry goes on."),
+    "case-ended": mark("Recorded. The entry has ended; the person is being told."),
+    "exempted": mark("Done. The person is green until the exemption is over."),
+    "exemption-ended": mark("Ended. What the entries say counts again."),
+    "turned-down": mark("Turned down. The rule does not propose it for this person again."),
     "undone": mark("Undone. The entry has ended; the person is being told."),
     "withdrawn": mark("Withdrawn. The entry has ended."),
     "lifted": mark("Lifted. The entry has ended; the person is being told."),
     "decided": mark("Decided. The person is being told."),
     "confirmed": mark("Confirmed. The passes are withdrawn."),
+    "password-set": mark("The password is set. Your other sessions have ended."),
+    "passkey-registered": mark("The passkey is registered."),
+    "passkey-removed": mark("The passkey is removed. Your other sessions have ended."),
+    "token-revoked": mark("The token is revoked."),
+    "sessions-ended": mark("All your sessions have ended, at every browser."),
+    "link-asked": mark("Asked for. It waits for a second administrator."),
+    "enrolled": mark("It is set up. Sign in with it now."),
     "signed-out": mark("You are signed out."),
-    "ended": mark("Your session has ended: eight hours were over, or nothing came for half an hour. Sign in again."),
+    "ended": mark(
+        "Your session has ended: its time was over, nothing was done for a while, or it was ended elsewhere. Sign in,"
+        " and you are back at your page."
+    ),
 }
 """What a page says first after something was done; named in the address as `done`."""
+SIGNS: Mapping[str, str] = {"held": "alarm", "batch-held": "alarm", "ended": "clock"}
+"""Those of them that are not good news, by their sign."""
 
 
 class Rendering:
@@ -53,6 +94,7 @@ class Rendering:
         """A template as text."""
         speech, here = self.speech(request), services(request)
         me: SignedIn | None = getattr(request.state, "signed_in", None)
+        done = request.query_params.get("done", "")
         return (
             self._environments[speech.language]
             .get_template(template)
@@ -63,7 +105,8 @@ class Rendering:
                 here=address_of(request),
                 network=here.settings.network,
                 now=here.now(),
-                said=DONE.get(request.query_params.get("done", "")),
+                said=DONE.get(done),
+                said_sign=SIGNS.get(done, "tick"),
                 **values,
             )
         )
@@ -96,7 +139,8 @@ def _environment(speech: Speech) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.policies["ext.i18n.trimmed"] = True
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     # The extension adds this method, which the library's type hints do not know.
     environment.install_gettext_translations(speech.translations, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals.update(LANGUAGES=LANGUAGES, Role=Role, State=State)
+    environment.globals.update(LANGUAGES=LANGUAGES, Role=Role, State=State, tell_health=partial(tell, say=speech))
     return environment

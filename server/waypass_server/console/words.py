@@ -11,11 +11,16 @@ from enum import StrEnum
 from pathlib import Path
 
 from waypass_protocol.messages import LaneState
+from waypass_server.aspects import CauseKind
 from waypass_server.fleet import Stand
 from waypass_server.life import End, State
-from waypass_server.models.lists_of_people import CaseState, Effect, Exclusion, ObjectionState, VersionState
+from waypass_server.models.bulk import BatchState
+from waypass_server.models.lists_of_people import CaseState, Effect, Exclusion, ObjectionState, VersionState, Weight
 from waypass_server.models.records import WithdrawalState
+from waypass_server.models.rules import RuleSetState
 from waypass_server.roles import Role
+from waypass_server.rule_text import AnswerKind
+from waypass_server.ways import Way
 
 DOMAIN = "waypass_console"
 LOCALE = Path(__file__).parent / "locale"
@@ -38,11 +43,19 @@ TABLE: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
     },
     State: {
         State.PROPOSED: mark("waits for approval"),
+        State.HELD: mark("held past a limit, waits for a third person"),
         State.APPROVED: mark("approved, notice on its way"),
         State.NOTIFIED: mark("announced, notice period runs"),
         State.SUSPENDED: mark("suspended by an objection"),
         State.IN_EFFECT: mark("in effect"),
         State.ENDED: mark("ended"),
+    },
+    BatchState: {
+        BatchState.READING: mark("still being imported"),
+        BatchState.PROPOSED: mark("waits for approval"),
+        BatchState.HELD: mark("held past a limit, waits for a third person"),
+        BatchState.APPROVED: mark("approved"),
+        BatchState.ENDED: mark("ended"),
     },
     End: {
         End.EXPIRED: mark("its time was over"),
@@ -72,9 +85,35 @@ TABLE: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         VersionState.IN_FORCE: mark("in force"),
         VersionState.REPLACED: mark("replaced"),
     },
+    RuleSetState: {
+        RuleSetState.PROPOSED: mark("waits for approval"),
+        RuleSetState.IN_FORCE: mark("in force"),
+        RuleSetState.REPLACED: mark("replaced"),
+        RuleSetState.ENDED: mark("ended"),
+    },
+    Weight: {
+        Weight.YELLOW: mark("yellow: staff look first"),
+        Weight.ADMITS: mark("evidence, where a service needs some"),
+        Weight.NONE: mark("nothing by itself"),
+    },
+    AnswerKind: {
+        AnswerKind.YES_NO: mark("yes or no"),
+        AnswerKind.CHOICE: mark("one of these"),
+        AnswerKind.NUMBER: mark("a whole number"),
+        AnswerKind.DATE: mark("a date"),
+    },
     WithdrawalState: {
         WithdrawalState.WAITING: mark("waits for a second person"),
         WithdrawalState.DONE: mark("done"),
+    },
+    CauseKind: {
+        CauseKind.ENTRY: mark("Entry"),
+        CauseKind.GRANT: mark("Grant"),
+        CauseKind.FACT: mark("Notice or answers"),
+        CauseKind.EVIDENCE: mark("Health certificate"),
+        CauseKind.NO_EVIDENCE: mark("A health certificate is missing"),
+        CauseKind.EXEMPTION: mark("Exemption"),
+        CauseKind.RULE: mark("Rule"),
     },
     ObjectionState: {
         ObjectionState.OPEN: mark("waits for a decision"),
@@ -92,6 +131,13 @@ TABLE: Mapping[type[StrEnum], Mapping[StrEnum, str]] = {
         Stand.BEHIND: mark("behind"),
         Stand.CURRENT: mark("current"),
     },
+    Way: {
+        Way.TOKEN: mark("with a staff token"),
+        Way.PASSWORD: mark("with password and code"),
+        Way.PASSKEY: mark("with a passkey"),
+        Way.OIDC: mark("at the provider"),
+        Way.ENROLMENT: mark("with an enrolment link"),
+    },
     LaneState: {
         LaneState.IDLE: mark("works"),
         LaneState.OPEN: mark("works"),
@@ -106,7 +152,14 @@ REFUSALS: Mapping[str, str] = {
     "forbidden": mark("This is for others to do."),
     "forged-form": mark("This form is no longer valid."),
     "not-found": mark("There is no such record."),
+    "no-such-page": mark("There is no such page."),
+    "sign-in-again": mark("Sign in again first."),
+    "not-begun": mark("This form is no longer valid."),
+    "bad-passkey": mark("This passkey does not fit."),
     "conflict": mark("It has changed in the meantime."),
+    "past-limit": mark(
+        "This would worsen more people than a limit allows. A higher limit takes three people and 72 hours."
+    ),
     "too-many": mark("Too many attempts. Wait a few minutes."),
     "bad-input": mark("This cannot be used."),
     "outside-basis": mark("This is outside the basis."),
@@ -174,6 +227,14 @@ class Speech:
 
     def _seconds(self, number: str) -> str:
         return self.translations.ngettext("%(number)s s", "%(number)s s", 2) % {"number": number}
+
+    def role(self, value: str) -> str:
+        """What a role is called."""
+        return self.word(Role(value))
+
+    def day(self, seconds: float) -> str:
+        """A day, of which the hour is not kept."""
+        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d")
 
     def effect(self, value: str) -> str:
         """What an effect is called."""

@@ -4,32 +4,35 @@
 works on tables that it does not know.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DatabaseError
 
 from waypass_server.errors import ConfigurationError
 
 
-def upgrade(engine: Engine) -> tuple[str | None, str]:
-    """Bring the database to the newest form, in one transaction; the forms before and after.
+def upgrade(engine: Engine, form: str = "head") -> tuple[str | None, str]:
+    """Bring the database to a form, by default the newest, in one transaction; the forms before and after.
 
     Raises `ConfigurationError` when it cannot be opened or written.
     """
     config = _config()
     before = current(engine)
     try:
-        with engine.begin() as connection:
+        with _unchecked(engine) as connection, connection.begin():
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, form)
     except DatabaseError as error:
         raise ConfigurationError(f"database: {engine.url!r} cannot be changed: {_in_a_line(error)}") from None
-    return before, newest()
+    return before, newest() if form == "head" else form
 
 
 def current(engine: Engine) -> str | None:
@@ -59,6 +62,30 @@ def check(engine: Engine) -> None:
     raise ConfigurationError(
         f"database: expected form {expected}, {engine.url!r} {state}; run: waypass-server migrate --config FILE"
     )
+
+
+@contextmanager
+def _unchecked(engine: Engine) -> Iterator[Connection]:
+    """A connection on which SQLite lets a table be made anew that others refer to, as it documents: it does not look at
+    foreign keys meanwhile, and looks at all of them before the commit. PostgreSQL changes tables in place.
+    """
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        if not isinstance(raw, SqliteConnection):
+            yield connection
+            return
+        raw.execute("PRAGMA foreign_keys = OFF")
+        event.listen(connection, "commit", _check_foreign_keys)
+        try:
+            yield connection
+        finally:
+            raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise ConfigurationError(f"database: expected rows that refer to others that are there, got one in {broken[0]}")
 
 
 def _in_a_line(error: DatabaseError) -> str:

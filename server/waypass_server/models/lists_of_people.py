@@ -6,7 +6,7 @@ Nothing here refers to a name, a place or a trip. Reasons are the plain words fo
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from waypass_server.life import CONFIRMATION_PERIOD, End, Life, State
@@ -108,9 +108,12 @@ class BasisVersion(Base):
 
 
 class Entry(Base):
-    """One person on one basis; see `life` for its states. Times are UNIX seconds."""
+    """One person on one basis; see `life` for its states. Times are UNIX seconds. `batch_id`: the batch that it came
+    in, if it was imported.
+    """
 
     __tablename__ = "entries"
+    __table_args__ = (Index("ix_entries_batch_id_id", "batch_id", "id"),)
 
     id: Mapped[Id]
     network_id: Mapped[int] = mapped_column(ID, ForeignKey("networks.id"))
@@ -127,13 +130,15 @@ class Entry(Base):
     proposed_by: Mapped[int] = mapped_column(ID, ForeignKey("staff.id"))
     proposed_at: Mapped[Seconds]
     approved_by: Mapped[int | None] = mapped_column(ID, ForeignKey("staff.id"))
-    approved_at: Mapped[Seconds | None]
+    approved_at: Mapped[Seconds | None] = mapped_column(index=True)
+    confirmed_by: Mapped[int | None] = mapped_column(ID, ForeignKey("staff.id"))
     notified_at: Mapped[Seconds | None]
     takes_effect_at: Mapped[Seconds | None]
     effective_at: Mapped[Seconds | None]
     confirmed_at: Mapped[Seconds | None]
     ended_at: Mapped[Seconds | None]
     end: Mapped[End | None] = mapped_column(stored(End))
+    batch_id: Mapped[int | None] = mapped_column(ID, ForeignKey("batches.id"))
 
     person: Mapped[Person] = relationship()
     version: Mapped[BasisVersion] = relationship()
@@ -146,6 +151,7 @@ class Entry(Base):
             proposed_by=self.proposed_by,
             approved_by=self.approved_by,
             approved_at=self.approved_at,
+            confirmed_by=self.confirmed_by,
             effective_at=self.effective_at,
             end=self.end,
         )
@@ -191,7 +197,8 @@ class Exemption(Base):
 class Fact(Base):
     """Status data with a source and a validity. Makes yellow at most: there is no weight that makes red.
 
-    `scopes` empty means every scope. `digest` is set for certificates: the same one is one fact.
+    `scopes` empty means every scope. `digest` is set for certificates: the same one is one fact. `details` is what
+    rules see of a certificate or of a form's answers; never a name or a birth date.
     """
 
     __tablename__ = "facts"
@@ -208,6 +215,7 @@ class Fact(Base):
     valid_from: Mapped[Seconds]
     valid_until: Mapped[Seconds]
     digest: Mapped[str | None] = mapped_column(String(64))
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     recorded_by: Mapped[int | None] = mapped_column(ID, ForeignKey("staff.id"))
     recorded_at: Mapped[Seconds]
     withdrawn_at: Mapped[Seconds | None]

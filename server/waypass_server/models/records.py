@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, event
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
@@ -28,13 +28,17 @@ class WithdrawalState(StrEnum):
     DONE = "done"
 
 
+_WAITS = text("delivered_at IS NULL")
+
+
 class Notice(Base):
     """A notice to a holder. It is sent after the change that wrote it is committed; `delivered_at` is the record of
     that.
     """
 
     __tablename__ = "notices"
-    __table_args__ = (Index("ix_notices_delivered_at_id", "delivered_at", "id"),)
+    # Of those that wait alone: they are found in their order however many were delivered before.
+    __table_args__ = (Index("ix_notices_waiting", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),)
 
     id: Mapped[Id]
     person_id: Mapped[int] = mapped_column(ID, ForeignKey("people.id"), index=True)

@@ -3,11 +3,12 @@
 What the tables promise:
 
 1. A pass is a place (list, index), a person and what it says; neither its text nor its holder's key is stored.
-2. A place is used once: the pair (list, index) is unique among passes; when a pass is forgotten, its place goes to
-   `used_indexes`, which does not say whose it was, or when. Decoys are never passes.
+2. A place is used once: the pair (list, index) is unique among passes, and its bit in `status_blocks` stays when the
+   pass is forgotten; a bit does not say whose it was, or when. Decoys are never passes.
 3. `status_changes` is the outbox: its rows are written in the transaction that changes the passes, and are taken away
    in the transaction that stores the signed delta which carries them.
 4. What is signed as a version is stored before it is published, once a version: (list, version) is a primary key.
+5. Of a list that ended nothing stays but its row, so that its name is not given to another.
 
 Times are whole UNIX seconds.
 """
@@ -29,7 +30,8 @@ class PassKind(StrEnum):
 
 
 class StatusList(Base):
-    """A list of 2^20 indexes. `name` is its LIST in topics; `closed`: no new pass gets a place in it."""
+    """A list of 2^20 indexes. `name` is its LIST in topics; `closed`: no new pass gets a place in it; `ended_at`: when
+    its last pass was forgotten; `cleared`: since then nothing of it is on the broker."""
 
     __tablename__ = "status_lists"
     __table_args__ = (UniqueConstraint("network_id", "name"), UniqueConstraint("uri"))
@@ -41,6 +43,20 @@ class StatusList(Base):
     allocated: Mapped[int] = mapped_column(default=0)
     closed: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[Seconds]
+    ended_at: Mapped[Seconds | None]
+    cleared: Mapped[bool] = mapped_column(default=False)
+
+
+class Block(Base):
+    """1,024 neighbouring indexes of a list, from 1024 times `number` on: a bit for each that was ever given out or is a
+    decoy, counted from the least significant of the first byte, and how many are `free`."""
+
+    __tablename__ = "status_blocks"
+
+    list_id: Mapped[int] = mapped_column(ID, ForeignKey("status_lists.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    free: Mapped[int]
+    used: Mapped[bytes] = mapped_column(LargeBinary(128))
 
 
 class Decoy(Base):
@@ -68,16 +84,6 @@ class PassRow(Base):
     exp: Mapped[Seconds] = mapped_column(index=True)
     status: Mapped[int] = mapped_column(SmallInteger, default=0)
     created_at: Mapped[Seconds]
-
-
-class UsedIndex(Base):
-    """A place that a forgotten pass had. Without an id: the order of rows would tell which passes were one batch."""
-
-    __tablename__ = "used_indexes"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy reads it once
-
-    list_id: Mapped[int] = mapped_column(ID, ForeignKey("status_lists.id"), primary_key=True)
-    idx: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 class Challenge(Base):
@@ -125,7 +131,8 @@ class StoredDelta(Base):
 
 
 class StoredSnapshot(Base):
-    """The newest signed snapshot of a list; with the deltas after it, it rebuilds the list."""
+    """The newest signed snapshot of a list; with the deltas after it, it rebuilds the list. `compact` is the same in
+    its compact form, where that is smaller."""
 
     __tablename__ = "status_snapshots"
 
@@ -135,6 +142,7 @@ class StoredSnapshot(Base):
     kid: Mapped[bytes] = mapped_column(LargeBinary(8))
     iat: Mapped[Seconds]
     exp: Mapped[Seconds]
+    compact: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class PublishedHead(Base):

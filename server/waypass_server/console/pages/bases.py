@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from waypass_server import bases
 from waypass_server.api.access import ServicesHere
+from waypass_server.api.bases import proposer_of
 from waypass_server.api.forms import IdInPath
 from waypass_server.console.access import AnySignedIn, BasisApprover, Posted
 from waypass_server.console.people import names_of_scopes, names_of_staff
@@ -16,6 +17,19 @@ from waypass_server.refusals import Problem
 from waypass_server.roles import Role
 
 router = APIRouter(prefix="/bases")
+
+_SAID = (
+    "title",
+    "citation",
+    "health",
+    "effects",
+    "scopes",
+    "longest",
+    "notice",
+    "objection_deadline",
+    "exclusions",
+)
+"""What a version says, as it is compared with the one before."""
 
 
 @router.get("")
@@ -39,15 +53,18 @@ def show_basis(basis_id: IdInPath, number: IdInPath, request: Request, me: AnySi
     """One version, beside the one that it would replace."""
     with here.database.reading() as session:
         version = bases.find_version(session, me.member.network_id, basis_id, number)
-        before = next((one for one in version.basis.versions if one.state is VersionState.IN_FORCE), None)
+        before = _before(version)
         return show(
             request,
             "basis.html",
             version=version,
-            before=before if before is not version and version.state is VersionState.PROPOSED else None,
+            before=before,
+            changed=[name for name in _SAID if before and getattr(before, name) != getattr(version, name)],
+            superseded=_superseded_by(version),
             scopes=names_of_scopes(session, me.member.network_id),
             staff=names_of_staff(session, me.member.network_id),
             why_not=_why_not(version, me),
+            may_change=_may_change(version, me),
         )
 
 
@@ -60,12 +77,34 @@ def approve(basis_id: IdInPath, number: IdInPath, _form: Posted, me: BasisApprov
     return go(f"/ops/bases/{basis_id}/{number}", done="basis-approved")
 
 
+def _before(version: BasisVersion) -> BasisVersion | None:
+    """What a proposed version would replace."""
+    if version.state is not VersionState.PROPOSED:
+        return None
+    return next((one for one in version.basis.versions if one.state is VersionState.IN_FORCE), None)
+
+
+def _superseded_by(version: BasisVersion) -> int | None:
+    """The number of a newer version, which is the only one that can still be put in force."""
+    newest = max(one.number for one in version.basis.versions)
+    return newest if newest > version.number else None
+
+
+def _may_change(version: BasisVersion, me: SignedIn) -> bool:
+    if not me.member.roles & {Role.ADMIN, Role.PROPOSER}:
+        return False
+    try:
+        bases.check_authority(version.basis, proposer_of(me.member))
+    except Problem:
+        return False
+    mine = version.state is VersionState.IN_FORCE or version.proposed_by == me.member.staff_id
+    return mine and _superseded_by(version) is None
+
+
 def _why_not(version: BasisVersion, me: SignedIn) -> str | None:
     """Why whoever is signed in cannot approve it: a word for the template."""
-    if not me.member.roles & {Role.ADMIN, Role.APPROVER}:
-        return "role"
     try:
         bases.check_approver(version, me.member.actor())
     except Problem:
         return "own"
-    return None
+    return None if me.member.roles & {Role.ADMIN, Role.APPROVER} else "role"

@@ -3,27 +3,62 @@
 
 "use strict";
 
-const language = document.documentElement.lang;
+// The page's language as the browser has it (en-GB), so that days are written as its person writes them.
+const page = document.documentElement.lang;
+const language = navigator.languages.find((one) => one.split("-")[0] === page) ?? page;
 
-// Times in the browser's own time zone.
+// Times in the browser's own time zone; a day without its hour is the same everywhere.
 const zone = { dateStyle: "medium", hourCycle: "h23" };
 const clock = new Intl.DateTimeFormat(language, { ...zone, timeStyle: "short" });
 const precise = new Intl.DateTimeFormat(language, { ...zone, timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" });
 const localise = (root) => {
   for (const time of root.querySelectorAll("time[datetime]")) {
-    time.textContent = ("precise" in time.dataset ? precise : clock).format(new Date(time.dateTime));
+    const form = "day" in time.dataset ? day : "precise" in time.dataset ? precise : clock;
+    time.textContent = form.format(new Date(time.dateTime));
   }
 };
 
-// A token from the address's fragment, which no server sees: out of the address before anything else.
+// A token, or an enrolment code, from the address's fragment, which no server sees: out of the address before anything
+// else.
 const signIn = () => {
-  const field = document.getElementById("token");
-  const token = /^#token=([^&]{1,200})$/.exec(location.hash)?.[1];
-  if (field === null || token === undefined) return;
+  const [, name, secret] = /^#(token|code)=([^&]{1,200})$/.exec(location.hash) ?? [];
+  const field = name === undefined ? null : document.getElementById(name);
+  if (field === null) return;
   history.replaceState(null, "", location.pathname + location.search);
-  field.value = decodeURIComponent(token);
-  document.getElementById("filled").hidden = false;
+  const details = field.closest("details");
+  if (details !== null) details.open = true;
+  field.value = decodeURIComponent(secret);
+  document.getElementById("filled")?.removeAttribute("hidden");
   field.form.querySelector("button").focus();
+};
+
+// Passkeys need a script: the server asks, the authenticator answers, and the form takes the answer along.
+const passkey = (form) => {
+  if (!globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON) return;
+  form.hidden = false;
+  document.querySelector("[data-no-passkey]")?.remove();
+  const trouble = form.querySelector("[data-trouble]");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    [button.disabled, trouble.hidden] = [true, true];
+    try {
+      const body = new URLSearchParams({ csrf: form.elements.csrf.value });
+      const asked = await fetch(form.dataset.options, { method: "POST", body });
+      if (!asked.ok) throw new Error(`status ${asked.status}`);
+      const options = await asked.json();
+      const answer = form.dataset.passkey === "create"
+        ? await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) })
+        : await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+      form.elements.credential.value = JSON.stringify(answer.toJSON());
+      form.submit();
+    } catch {
+      trouble.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
+  });
 };
 
 // A form is sent once; the server would find a second one out.
@@ -83,7 +118,8 @@ const follow = (parts) => {
 localise(document);
 signIn();
 addEventListener("hashchange", signIn);
-document.querySelectorAll("form[method=post]").forEach(sendOnce);
+document.querySelectorAll("form[data-passkey]").forEach(passkey);
+document.querySelectorAll("form[method=post]:not([data-passkey])").forEach(sendOnce);
 // Back from the next page: the form can be sent again.
 addEventListener("pageshow", () => document.querySelectorAll("form").forEach((form) => { delete form.dataset.sent; }));
 document.querySelectorAll("[data-until]").forEach(countDown);

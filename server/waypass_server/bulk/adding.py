@@ -1,0 +1,335 @@
+"""Rows of a file become entries or facts, some thousands in a few statements.
+
+A row is held to the rules of `entries.propose` and `facts.report`, by the same functions; what breaks one is a
+`BadRow`. What is there already (the same person, basis, case, effect and scopes for an entry that has not ended; the
+same person, source, reason and end for a fact) is known and added no second time, so that a file that was mended can be
+imported whole.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from waypass_server import bases, entries, events, facts
+from waypass_server.bases import Proposer
+from waypass_server.bulk.errors import BadRow
+from waypass_server.bulk.lines import AnyLine, EntryLine, FactLine
+from waypass_server.entries import Proposal
+from waypass_server.events import ManyOf
+from waypass_server.facts import Report
+from waypass_server.life import State
+from waypass_server.many_rows import add_rows, among, new_ids
+from waypass_server.models.bulk import ImportKind
+from waypass_server.models.lists_of_people import BasisVersion, Entry, Fact, Weight
+from waypass_server.models.network import Scope
+from waypass_server.models.people import Person
+from waypass_server.models.records import Notice, NoticeKind
+from waypass_server.people import known_scopes
+from waypass_server.refusals import Problem
+from waypass_server.together import look_again
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+Numbered = tuple[int, AnyLine]
+"""A row with its line."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Judged:
+    """Some rows, sorted: those to add, how many are known, and those that are refused."""
+
+    good: list[Any] = field(default_factory=list)
+    known: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+
+
+def judge(session: Session, kind: ImportKind, rows: Sequence[Numbered], *, by: Proposer, now: int) -> Judged:
+    """Sort rows; changes nothing."""
+    people = _people(session, by.network_id, (row.person for _, row in rows))
+    judging: Any = _judge_entries if kind is ImportKind.ENTRIES else _judge_facts
+    judged: Judged = judging(session, rows, people, by, now)
+    return judged
+
+
+def add(session: Session, kind: ImportKind, judged: Judged, *, by: Proposer, batch_id: int | None, now: int) -> None:
+    """Add the rows that were found good."""
+    if judged.good:
+        if kind is ImportKind.ENTRIES:
+            _add_entries(session, judged.good, by, batch_id, now)
+        else:
+            _add_facts(session, judged.good, by, now)
+
+
+def _people(session: Session, network_id: int, references: Iterable[str]) -> Mapping[str, int]:
+    """By their exact references."""
+    query = select(Person.reference, Person.id).where(Person.network_id == network_id)
+    found = session.execute(query.where(among(session, Person.reference, set(references))))
+    return dict(found.all())
+
+
+@dataclass(frozen=True, slots=True)
+class _NewEntry:
+    person_id: int
+    version: BasisVersion
+    proposal: Proposal
+
+    def key(self) -> tuple[object, ...]:
+        """What makes it the same entry."""
+        mine = self.proposal
+        return self.person_id, mine.basis_id, mine.effect, tuple(sorted(mine.scopes)), mine.case_reference
+
+
+def _judge_entries(
+    session: Session, rows: Sequence[tuple[int, EntryLine]], people: Mapping[str, int], by: Proposer, now: int
+) -> Judged:
+    judged = Judged()
+    known = _known_entries(session, list(people.values()))
+    versions: _Once[int, BasisVersion] = _Once(lambda basis_id: _version(session, by, basis_id))
+    scopes = _scopes(session, by)
+    for line, row in rows:
+        proposal = _proposal(row, now)
+        try:
+            version = versions.get(row.basis)
+            entries.check_content(proposal, version, scopes.get(row.scopes), now)
+        except Problem as problem:
+            judged.bad.append(_bad(line, problem))
+            continue
+        person_id = people.get(row.person)
+        if person_id is None:
+            judged.bad.append(_nobody(line))
+            continue
+        new = _NewEntry(person_id, version, proposal)
+        key = new.key()
+        if key in known:
+            judged.known += 1
+        else:
+            known.add(key)
+            judged.good.append(new)
+    return judged
+
+
+def _known_entries(session: Session, people: Sequence[int]) -> set[tuple[object, ...]]:
+    query = (
+        select(Entry.person_id, BasisVersion.basis_id, Entry.effect, Entry.scopes, Entry.case_reference)
+        .join(BasisVersion, BasisVersion.id == Entry.basis_version_id)
+        .where(among(session, Entry.person_id, people), Entry.state != State.ENDED)
+    )
+    return {
+        (person_id, basis_id, effect, tuple(scopes), case)
+        for person_id, basis_id, effect, scopes, case in session.execute(query)
+    }
+
+
+def _version(session: Session, by: Proposer, basis_id: int) -> BasisVersion:
+    basis = bases.find_basis(session, by.network_id, basis_id)
+    version = bases.version_in_force(basis)
+    bases.check_authority(basis, by)
+    return version
+
+
+def _proposal(row: EntryLine, now: int) -> Proposal:
+    return Proposal(
+        person=row.person,
+        basis_id=row.basis,
+        effect=row.effect,
+        scopes=row.scopes,
+        reason=row.reason,
+        case_reference=row.case_reference,
+        case_state=row.case_state,
+        starts_at=now if row.starts_at is None else row.starts_at,
+        ends_at=row.ends_at,
+        exclusions_checked=row.exclusions_checked,
+    )
+
+
+_ENTRY = (
+    "id",
+    "network_id",
+    "person_id",
+    "basis_version_id",
+    "effect",
+    "scopes",
+    "reason",
+    "case_reference",
+    "case_state",
+    "starts_at",
+    "ends_at",
+    "state",
+    "proposed_by",
+    "proposed_at",
+    "batch_id",
+)
+
+
+def _add_entries(session: Session, good: Sequence[_NewEntry], by: Proposer, batch_id: int | None, now: int) -> None:
+    rows, said, until = [], [], dict[int, int]()
+    alike: dict[tuple[object, ...], tuple[str, dict[str, Any]]] = {}
+    proposed = State.PROPOSED.value, by.staff_id, now, batch_id
+    for entry_id, new in zip(new_ids(session, Entry, len(good)), good, strict=True):
+        mine, version = new.proposal, new.version
+        key = version.id, mine.effect, mine.scopes, mine.starts_at, mine.ends_at
+        same = alike.get(key)
+        if same is None:
+            said_of_all = entries.logged(mine, version, State.PROPOSED)
+            said_of_all["scopes"] = sorted(mine.scopes)
+            same = alike[key] = json.dumps(sorted(mine.scopes)), said_of_all
+        what = mine.effect.value, same[0], mine.reason, mine.case_reference, mine.case_state.value
+        rows.append(
+            (entry_id, by.network_id, new.person_id, version.id, *what, mine.starts_at, mine.ends_at, *proposed)
+        )
+        said.append(ManyOf(entry_id, new.person_id, same[1]))
+        until[new.person_id] = min(mine.ends_at, until.get(new.person_id, mine.ends_at))
+    add_rows(session, Entry, _ENTRY, rows)
+    look_again(session, until)
+    events.record_many(
+        session, network_id=by.network_id, at=now, actor=by.actor, what="entry.proposed", subject="entry", rows=said
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _NewFact:
+    person_id: int
+    report: Report
+
+    def key(self) -> tuple[object, ...]:
+        """What makes it the same fact."""
+        mine = self.report
+        weight = Weight.YELLOW if mine.yellow else Weight.NONE
+        scopes = tuple(sorted(mine.scopes))
+        return self.person_id, mine.kind, mine.source, weight, scopes, mine.reason, mine.valid_until
+
+
+def _judge_facts(
+    session: Session, rows: Sequence[tuple[int, FactLine]], people: Mapping[str, int], by: Proposer, now: int
+) -> Judged:
+    judged = Judged()
+    known = _known_facts(session, list(people.values()), now)
+    scopes = _scopes(session, by)
+    for line, row in rows:
+        report = _report(row, now)
+        try:
+            if report.scopes:
+                scopes.get(report.scopes)
+            facts.check_validity(report, now)
+        except Problem as problem:
+            judged.bad.append(_bad(line, problem))
+            continue
+        person_id = people.get(row.person)
+        if person_id is None:
+            judged.bad.append(_nobody(line))
+            continue
+        new = _NewFact(person_id, report)
+        if new.key() in known:
+            judged.known += 1
+        else:
+            known.add(new.key())
+            judged.good.append(new)
+    return judged
+
+
+def _known_facts(session: Session, people: Sequence[int], now: int) -> set[tuple[object, ...]]:
+    query = select(
+        Fact.person_id, Fact.kind, Fact.source, Fact.weight, Fact.scopes, Fact.reason, Fact.valid_until
+    ).where(among(session, Fact.person_id, people), Fact.withdrawn_at.is_(None), Fact.valid_until > now)
+    return {(*row[:4], tuple(row[4]), *row[5:]) for row in session.execute(query)}
+
+
+def _report(row: FactLine, now: int) -> Report:
+    return Report(
+        kind=row.kind.value,
+        source=row.source,
+        reason=row.reason,
+        yellow=row.yellow,
+        scopes=row.scopes,
+        valid_from=now if row.valid_from is None else row.valid_from,
+        valid_until=row.valid_until,
+    )
+
+
+_FACT = (
+    "id",
+    "network_id",
+    "person_id",
+    "kind",
+    "source",
+    "weight",
+    "scopes",
+    "reason",
+    "valid_from",
+    "valid_until",
+    "recorded_by",
+    "recorded_at",
+)
+
+
+def yellow_of(judged: Judged) -> int:
+    """How many of the facts that would be added make somebody yellow."""
+    return sum(isinstance(new, _NewFact) and new.report.yellow for new in judged.good)
+
+
+def _add_facts(session: Session, good: Sequence[_NewFact], by: Proposer, now: int) -> None:
+    facts.count_yellow(session, by.network_id, by.actor, sum(new.report.yellow for new in good), now)
+    rows, notices, said, moments = [], [], [], dict[int, int]()
+    alike: dict[tuple[str, Weight], dict[str, Any]] = {}
+    for fact_id, new in zip(new_ids(session, Fact, len(good)), good, strict=True):
+        mine, weight = new.report, Weight.YELLOW if new.report.yellow else Weight.NONE
+        what = mine.kind, mine.source, weight.value, json.dumps(sorted(mine.scopes)), mine.reason
+        when = mine.valid_from, mine.valid_until, by.staff_id, now
+        rows.append((fact_id, by.network_id, new.person_id, *what, *when))
+        told = json.dumps(facts.describe(fact_id, mine))
+        notices.append((new.person_id, NoticeKind.FACT.value, told, now))
+        details = alike.setdefault((mine.kind, weight), {"kind": mine.kind, "weight": weight.value})
+        said.append(ManyOf(fact_id, new.person_id, details))
+        at = max(mine.valid_from, now)
+        moments[new.person_id] = min(at, moments.get(new.person_id, at))
+    add_rows(session, Fact, _FACT, rows)
+    add_rows(session, Notice, ("person_id", "kind", "content", "created_at"), notices)
+    look_again(session, moments)
+    events.record_many(
+        session, network_id=by.network_id, at=now, actor=by.actor, what="fact.recorded", subject="fact", rows=said
+    )
+
+
+class _Once(Generic[_Key, _Value]):
+    """Looks each key up once; what was refused is refused again."""
+
+    def __init__(self, look_up: Callable[[_Key], _Value]) -> None:
+        self._look_up = look_up
+        self._found: dict[_Key, _Value | Problem] = {}
+
+    def get(self, key: _Key) -> _Value:
+        """Raises what the look-up raised."""
+        found = self._found.get(key)
+        if found is None:
+            try:
+                found = self._look_up(key)
+            except Problem as problem:
+                found = problem
+            self._found[key] = found
+        if isinstance(found, Problem):
+            raise found
+        return found
+
+
+def _scopes(session: Session, by: Proposer) -> _Once[tuple[int, ...], dict[int, Scope]]:
+    return _Once(lambda numbers: known_scopes(session, by.network_id, list(numbers)))
+
+
+def _bad(line: int, problem: Problem) -> BadRow:
+    """A refusal of the domain, in the parts of its message: `column: expected .., got ..`."""
+    column, _, rest = str(problem).partition(": ")
+    rest = rest.removeprefix("expected ")
+    expected, _, got = rest.partition(", got " if ", got " in rest else ", ")
+    column = _COLUMN.get(column, column.partition(" ")[0])
+    return BadRow(line=line, column=column, expected=expected, got=got or "another")
+
+
+_COLUMN = {"case": "case_state"}
+
+
+def _nobody(line: int) -> BadRow:
+    return BadRow(line=line, column="person", expected="a reference that is known in this network", got="another")
