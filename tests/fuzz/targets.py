@@ -8,24 +8,33 @@ reaches what is behind it, as one signed by a stolen or faulty key would.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from email.message import Message
 
 import cbor2
 from tests.fuzz.mutate import Seed
+from tests.protocol.test_checkpoint import GO_KEY, GO_NOTE, KEY, SIGNED
+from tests.protocol.test_logproofs import RECORD, consistency, inclusion
 from tests.protocol.test_messages import MESSAGES
 from tests.server.evidence import fuzz_evidence
+from tests.server.signin import fuzz_sign_in
 from tests.support.issuing import NETWORK, NOW, SCOPE, URI, Issuer, make_issuer
 
 from waypass_protocol import bits, cbor, cose
 from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import HeldList, Kind, MemoryKeeper, StatusStore
+from waypass_protocol.checkpoint import read_checkpoint
+from waypass_protocol.compact import decode_compact, encode_compact
 from waypass_protocol.cose import Envelope, Header
 from waypass_protocol.errors import Malformed, NotWaypass, ProtocolError
 from waypass_protocol.floors import Floors, Mark, read_floors
 from waypass_protocol.keys import TrustedKey, TrustSet, read_trust_set
+from waypass_protocol.logproofs import read_proof_file, write_proof_file
+from waypass_protocol.logrecords import read_record
 from waypass_protocol.messages import encode_message, read_message
+from waypass_protocol.notes import read_note, read_note_key
 from waypass_protocol.passes import PASS_PREFIX, decode_base45, encode_base45, parse_pass, read_pass
 from waypass_protocol.policy import Policy, read_policy
 from waypass_protocol.presentation import PRESENTATION_PREFIX, holder_context, read_presentation
@@ -34,9 +43,12 @@ from waypass_protocol.reentry import NoReentry
 from waypass_protocol.station_reentry import read_station_keys
 from waypass_protocol.status import decode_indexes, encode_indexes, read_delta, read_head, read_snapshot
 from waypass_protocol.topics import Topics
+from waypass_reader.errors import SourceLost
+from waypass_reader.frames.pipe import PipeGrabber
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.web import KeyGuard, Problem, Request, Routes
 from waypass_reader.web.requests import read_target
+from waypass_server.certlogic import CertLogicError, Expression, as_json, read_json
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +83,12 @@ BOUND = ISSUER.bound()
 LIST = ISSUER.status_list()
 SNAPSHOT = LIST.snapshot()
 DELTA = LIST.change(1, 5, 300, 70_000, 2**20 - 1)
+COMPACT = LIST.compact()
 HEAD = ISSUER.head(LIST, ISSUER.status_list("https://example.org/18"))
 _STATION_KEYS = json.dumps(
     {"keys": [{"epoch": "0f" * 8, "key": "A" * 43}, {"epoch": "1e" * 8, "key": "E" * 43}], "next_in": 599}
 ).encode()
+_PIPE_HOLDS = 65_536
 TEXT, RAW, PAYLOAD = b"\0", b"\1", b"\2"
 
 
@@ -112,6 +126,46 @@ def _run_cose(data: bytes) -> bool:
         return False
     again = cose.assemble(envelope.protected, envelope.payload, envelope.signature)
     assert again == data[1:], "an accepted envelope has another spelling"
+    return True
+
+
+def _run_note(data: bytes) -> bool:
+    try:
+        note = read_note(data)
+    except Malformed:
+        return False
+    assert note.to_text().encode() == data, "an accepted note has another spelling"
+    return True
+
+
+def _run_note_key(data: bytes) -> bool:
+    try:
+        key = read_note_key(_text(data))
+    except Malformed:
+        return False
+    assert key.to_text() == _text(data), "an accepted key has another spelling"
+    return True
+
+
+def _run_record(data: bytes) -> bool:
+    try:
+        record = read_record(data)
+    except Malformed:
+        return False
+    assert record.to_bytes() == data, "an accepted record has another spelling"
+    return True
+
+
+def _run_proof_file(data: bytes) -> bool:
+    try:
+        proof = read_proof_file(data)
+    except Malformed:
+        return False
+    assert read_proof_file(write_proof_file(proof).encode()) == proof
+    try:
+        proof.check(KEY)
+    except ProtocolError:
+        return False
     return True
 
 
@@ -193,6 +247,17 @@ def _run_indexes(data: bytes) -> bool:
     return True
 
 
+def _run_compact(data: bytes) -> bool:
+    """Statuses and their two strings: an accepted form is the only one of its list."""
+    try:
+        form = cbor.decode(data)
+        packed = decode_compact(form)
+    except Malformed:
+        return False
+    assert encode_compact(packed) == form, "an accepted compact list has another spelling"
+    return True
+
+
 def _run_message(leaf: str) -> Callable[[bytes], bool]:
     def run(data: bytes) -> bool:
         try:
@@ -246,9 +311,15 @@ _FLOORS = Floors(
     sequence=Mark(value=3, kid=ISSUER.status.kid),
     newest_head=Mark(value=NOW, kid=ISSUER.status.kid),
 )
+_COMPACT_FORMS = [
+    encode_compact(LIST.packed),
+    encode_compact(bytes(1000) + bytes(range(256)) + bytes(bits.LIST_BYTES - 1256)),
+    {bits.INVALID: encode_compact(b"\x01\x00" * (bits.LIST_BYTES // 2))[bits.INVALID]},
+]
 _TOPIC_NAMES = [
     _TOPICS.head,
     _TOPICS.snapshot("17"),
+    _TOPICS.compact("17"),
     _TOPICS.delta("17", 63),
     _TOPICS.reader("gate-3", "state"),
     _TOPICS.reader("gate-3", "presence"),
@@ -288,6 +359,21 @@ def _run_address(data: bytes) -> bool:
     return True
 
 
+def _run_pipe(data: bytes) -> bool:
+    """A camera's stream through a real pipe, whose writer then ends. Accepted: at least one frame came."""
+    reading, writing = os.pipe()
+    os.write(writing, data[:_PIPE_HOLDS])
+    os.close(writing)
+    grabber, frames = PipeGrabber(reading, name="fuzz"), 0
+    try:
+        while True:
+            frames += grabber.grab() is not None
+    except SourceLost:
+        return frames > 0
+    finally:
+        grabber.release()
+
+
 def _run_override(data: bytes) -> bool:
     """The body of an override by somebody who has the key: it opens for one of the reasons, or it is refused."""
     lane = _OpenedLane()
@@ -306,6 +392,28 @@ def _run_override(data: bytes) -> bool:
     return True
 
 
+_AGE = {"after": [{"plusTime": [{"var": "born"}, 18, "year"]}, {"plusTime": ["2027-01-15T08:00:00Z", 0, "hour"]}]}
+_SUM = {"reduce": [{"var": "doses"}, {"+": [{"var": "current"}, {"var": "accumulator"}]}, 0]}
+_RULES = [
+    {"logic": {"and": [{"var": "born"}, _AGE]}, "data": {"born": "2009-02"}},
+    {"logic": {"if": [{"<": [_SUM, 2, 3]}, {"in": ["a", ["b", "a"]]}, {"===": [1, True]}]}, "data": {"doses": [1, 2]}},
+    {"logic": {"extractFromUVCI": [{"var": "ci"}, 1]}, "data": {"ci": "URN:UVCI:01:NL:187/37512422923"}},
+]
+
+
+def _run_rules(data: bytes) -> bool:
+    """A question as `waypass-server rules` reads it: whatever it evaluates to can be written as JSON again."""
+    try:
+        question = read_json(data)
+        if not isinstance(question, dict):
+            return False
+        value = as_json(Expression.of(question.get("logic")).evaluate(question.get("data")))
+    except CertLogicError:
+        return False
+    assert read_json(json.dumps(value, allow_nan=False).encode()) == value, "a value is not what is written of it"
+    return True
+
+
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
@@ -318,7 +426,7 @@ TARGETS: dict[str, Target] = {
             name="cose",
             seeds=[
                 Seed(body=body, layer=bytes([number]))
-                for number, body in enumerate((PAPER, SHOWN, SNAPSHOT, DELTA, HEAD))
+                for number, body in enumerate((PAPER, SHOWN, SNAPSHOT, COMPACT, DELTA, HEAD))
             ],
             run=_run_cose,
         ),
@@ -338,6 +446,8 @@ TARGETS: dict[str, Target] = {
         Target(name="policy", seeds=_seeds(b"{}", json.dumps(asdict(Policy())).encode()), run=_accepts(read_policy)),
         Target(name="floors", seeds=_seeds(_FLOORS.to_json().encode()), run=_accepts(read_floors)),
         Target(name="snapshot", seeds=_status_seeds(SNAPSHOT), run=_run_status(read_snapshot, Header.SNAPSHOT)),
+        Target(name="compact-snapshot", seeds=_status_seeds(COMPACT), run=_run_status(read_snapshot, Header.COMPACT)),
+        Target(name="compact", seeds=_seeds(*map(cbor.encode, _COMPACT_FORMS)), run=_run_compact),
         Target(name="delta", seeds=_status_seeds(DELTA), run=_run_status(read_delta, Header.DELTA)),
         Target(name="head", seeds=_status_seeds(HEAD), run=_run_status(read_head, Header.HEAD)),
         Target(
@@ -366,6 +476,15 @@ TARGETS: dict[str, Target] = {
             )
             for leaf in ("presence", "state", "live", "counts", "reentry")
         ),
+        Target(name="note", seeds=_seeds(GO_NOTE.encode(), SIGNED.encode()), run=_run_note),
+        Target(name="checkpoint", seeds=_seeds(SIGNED.encode()), run=_accepts(read_checkpoint)),
+        Target(name="note-key", seeds=_seeds(GO_KEY.encode()), run=_run_note_key),
+        Target(name="log-record", seeds=_seeds(RECORD.to_bytes()), run=_run_record),
+        Target(
+            name="proof-file",
+            seeds=_seeds(*(write_proof_file(proof).encode() for proof in (inclusion(), consistency()))),
+            run=_run_proof_file,
+        ),
         Target(name="station-keys", seeds=_seeds(_STATION_KEYS), run=_accepts(read_station_keys)),
         Target(name="topics", seeds=_seeds(*(topic.encode() for topic in _TOPIC_NAMES)), run=_run_topics),
         Target(
@@ -386,9 +505,28 @@ TARGETS: dict[str, Target] = {
             run=_run_override,
         ),
         Target(
+            name="camera-pipe",
+            seeds=_seeds(
+                b"YUV4MPEG2 W16 H16 F30:1 Cmono\n" + 2 * (b"FRAME\n" + bytes(256)),
+                b"YUV4MPEG2 W17 H16\nFRAME Ip\n" + bytes(17 * 16 + 2 * 9 * 8),
+            ),
+            run=_run_pipe,
+        ),
+        Target(
             name="evidence",
             seeds=[Seed(body=seed[1:], layer=seed[:1]) for seed in fuzz_evidence.seeds()],
             run=fuzz_evidence.fuzz_evidence,
         ),
+        Target(
+            name="id-token",
+            seeds=[Seed(body=seed[1:], layer=seed[:1]) for seed in fuzz_sign_in.id_token_seeds()],
+            run=fuzz_sign_in.fuzz_id_token,
+        ),
+        Target(
+            name="passkey",
+            seeds=[Seed(body=seed[1:], layer=seed[:1]) for seed in fuzz_sign_in.passkey_seeds()],
+            run=fuzz_sign_in.fuzz_passkey,
+        ),
+        Target(name="rules", seeds=_seeds(*(json.dumps(each).encode() for each in _RULES)), run=_run_rules),
     )
 }

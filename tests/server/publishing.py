@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import select
-from tests.support.databases import database_url, on_postgresql
+from sqlalchemy import delete, select
+from tests.support.databases import database_url, is_on_postgresql
 from tests.support.issuing import NETWORK, NOW
 
 from waypass_protocol import bits
@@ -62,12 +62,9 @@ def make_services(
     **settings: object,
 ) -> Services:
     """Services on the database of `folder`. The tables are made when they are not there."""
-    new = not (folder / "waypass.db").exists()
-    if new and not on_postgresql():
+    if not is_on_postgresql(folder) and not (folder / "waypass.db").exists():
         (folder / "waypass.db").write_bytes(_empty_database())
     database = Database(database_url(folder))
-    if new and on_postgresql():
-        Base.metadata.create_all(database.engine)
     draw = random.Random(seed)
     return Services(
         settings=Settings.model_validate({"network": NETWORK, **settings}),
@@ -125,6 +122,14 @@ def take_away_some(services: Services, count: int, *, draw: random.Random) -> No
     with services.change() as session:
         live = session.scalars(select(PassRow).where(PassRow.status == bits.VALID).order_by(PassRow.id)).all()
         take_away(session, draw.sample(live, min(count, len(live))), services.now())
+
+
+def end_the_first_list(services: Services) -> None:
+    """List 1 is closed, and its passes are forgotten."""
+    with services.database.changing() as session:
+        first = session.scalars(select(StatusList).where(StatusList.name == "1")).one()
+        first.closed = True
+        session.execute(delete(PassRow).where(PassRow.list_id == first.id))
 
 
 def pass_bits(services: Services) -> dict[str, dict[int, int]]:

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import itertools
+import os
+import resource
 import socket
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import Protocol
 import pytest
 from tests.support.brokers import BROKERS, BrokerKind, LocalBroker, mosquitto_program, start_mosquitto
 from tests.support.certificates import make_authority
+from tests.support.hesitating_broker import HesitatingBroker
 
 from waypass_server.broker.access import password_line
 from waypass_server.bus import (
@@ -352,6 +355,88 @@ def test_many_unacknowledged_messages_are_all_given_up(broker: BrokerUnderTest, 
         with pytest.raises(NotConfirmed, match="the connection ended"):
             receipt.wait(timeout=SECONDS)
     broker.start()
+
+
+@pytest.mark.parametrize("kind", BROKERS)
+def test_the_handlers_run_again_when_a_silent_broker_acknowledges(tmp_path: Path, kind: BrokerKind) -> None:
+    told: Queue[None] = Queue()
+    with LocalBroker(kind, tmp_path) as local:
+        bus = MqttBus(BusSettings(client_id="doubting", port=local.port, silence=0.2))
+        bus.on_connect(lambda: told.put(None))
+        bus.start()
+        told.get(timeout=SECONDS)
+        local.pause()
+        receipts = [bus.publish(f"state/{n}", b"x", qos=1, retain=True) for n in range(3)]
+        with pytest.raises(NotConfirmed, match=r"within 0\.3 s"):
+            receipts[0].wait(timeout=0.3)
+        assert told.empty()
+        local.resume()
+        told.get(timeout=SECONDS)
+        assert all(receipt.confirmed for receipt in receipts)
+        bus.stop()
+
+
+def test_what_the_broker_refuses_is_asked_for_again_and_everything_twice() -> None:
+    with HesitatingBroker(refusals=1) as refusing:
+        bus = MqttBus(BusSettings(client_id="asker", port=refusing.port))
+        for topic_filter in ("a/#", "b/#"):
+            bus.subscribe(topic_filter, lambda _: None)
+        bus.start()
+        asked = [refusing.asked.get(timeout=SECONDS) for _ in range(5)]
+        bus.stop()
+    assert asked[:3] == [("a/#", False), ("b/#", True), ("a/#", True)]
+    assert sorted(asked[3:]) == [("a/#", True), ("b/#", True)]
+
+
+def test_the_next_address_is_tried_and_the_first_one_again(tmp_path: Path) -> None:
+    with LocalBroker(BrokerKind.EMBEDDED, tmp_path) as local:
+        others = (("127.0.0.1", local.port),)
+        bus = MqttBus(BusSettings(client_id="wanderer", port=free_port(), others=others))
+        bus.start()
+        assert bus.wait_connected(timeout=SECONDS)
+        local.kill()
+        assert wait_for_state(bus, {BusState.CONNECTING})
+        local.start()
+        assert bus.wait_connected(timeout=SECONDS)
+        bus.stop()
+
+
+@contextlib.contextmanager
+def many_open_files(count: int) -> Iterator[None]:
+    """What a server has with so many pages open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * count)), hard))
+    first = os.open(os.devnull, os.O_RDONLY)
+    held = [first, *(os.dup(first) for _ in range(count))]
+    try:
+        assert max(held) >= count
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.mosquitto
+def test_a_broker_comes_back_while_a_thousand_files_are_open(tmp_path: Path, *, secure: bool) -> None:
+    """select() takes no descriptor of 1,024 or more."""
+    port, more, tls = free_port(), "", None
+    if secure:
+        made = make_authority(tmp_path / "authority")
+        more, tls = f"certfile {made.certificate}\nkeyfile {made.key}\n", Tls(authority=made.ca)
+    bus = MqttBus(BusSettings(client_id="busy", host="localhost", port=port, tls=tls))
+    with contextlib.ExitStack() as stack:
+        with start_mosquitto("127.0.0.1", port, tmp_path, more=more):
+            bus.start()
+            stack.callback(bus.stop)
+            assert bus.wait_connected(timeout=SECONDS)
+        assert wait_for_state(bus, {BusState.CONNECTING})
+        stack.enter_context(start_mosquitto("127.0.0.1", port, tmp_path, more=more))
+        stack.enter_context(many_open_files(1_100))
+        assert bus.wait_connected(timeout=SECONDS)
+        bus.publish("large", bytes(300_000), qos=1, retain=True).wait(timeout=SECONDS)
+        assert bus.retained("#", timeout=SECONDS) == {"large": bytes(300_000)}
 
 
 def test_a_login_that_is_refused_and_one_that_is_not(tmp_path: Path) -> None:

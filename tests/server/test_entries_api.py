@@ -23,6 +23,8 @@ from tests.support.office import (
 
 from waypass_server.models.network import Scope
 
+pytestmark = pytest.mark.both_stores
+
 RED_RIDE = GREEN | {RIDE: "red"}
 
 
@@ -331,6 +333,10 @@ def test_why_always_has_an_answer(office: Office) -> None:
             "authority": "Health office",
             "contact": "health@example.org",
             "source": None,
+            "rule_set": None,
+            "rule_set_version": None,
+            "rule": None,
+            "failed": False,
             "starts_at": NOW + NOTICE,
             "ends_at": NOW + 20 * DAY,
             "how_to_object": f"POST /api/v1/me/entries/{entry}/objection",

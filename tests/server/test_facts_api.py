@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import select
 from tests.server.evidence import forge
-from tests.support.databases import sqlite_only
 from tests.support.office import CHECKED, DAY, GREEN, HOSPITAL, HOUR, NOW, RIDE, Office, open_office
+from tests.support.rule_sets import NO_RECENT_TEST, propose, put_in_force, rule
 
 from waypass_server.errors import ConfigurationError
 from waypass_server.evidence import SignerSet
+from waypass_server.models.lists_of_people import Fact
 from waypass_server.signer_folder import read_signers
 
 ADMITTED = GREEN | {CHECKED: "green"}
@@ -81,6 +83,42 @@ def test_what_a_certificate_does(
     assert office.aspects(person)[CHECKED] == aspect
 
 
+SAMPLE, DOSE = forge.TEST_ENTRY, forge.VACCINATION_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "expected"),
+    [
+        ("test", {"t": [sample()]},
+         {"disease": "840539006", "result": "negative", "sampled": "2027-01-15T02:00:00Z", "type": SAMPLE["tt"]}),
+        ("vaccination", {"v": [dict(DOSE)]},
+         {"disease": "840539006", "dose": DOSE["dn"], "doses_in_series": DOSE["sd"],
+          "on": DOSE["dt"], "product": DOSE["mp"]}),
+        ("recovery", {"r": [dict(forge.RECOVERY_ENTRY)]},
+         {"disease": "840539006", "first_positive_on": forge.RECOVERY_ENTRY["fr"],
+          "from_day": forge.RECOVERY_ENTRY["df"], "until_day": forge.RECOVERY_ENTRY["du"]}),
+    ],
+)  # fmt: skip
+def test_what_rules_see_of_a_certificate_and_no_more(
+    office: Office, name: str, groups: dict[str, object], expected: dict[str, object]
+) -> None:
+    hand_in(office, office.person(), certificate(**groups))
+    with office.services.database.reading() as session:
+        assert session.scalars(select(Fact)).one().details == expected
+
+
+def test_a_rule_over_a_certificate_ends_at_its_second(office: Office) -> None:
+    person = office.person()
+    put_in_force(office, propose(office, rule("tested", NO_RECENT_TEST), form=None))
+    assert office.aspects(person)[RIDE] == "yellow"
+    hand_in(office, person, certificate(t=[sample()]))
+    assert office.aspects(person)[RIDE] == "green"
+    office.later(SAMPLED + 24 * HOUR - NOW - 1)
+    assert office.aspects(person)[RIDE] == "green"
+    office.later(1)
+    assert office.aspects(person)[RIDE] == "yellow"
+
+
 def test_a_recovery_counts_within_its_own_dates(office: Office) -> None:
     fact = hand_in(office, office.person(), certificate(r=[{**forge.RECOVERY_ENTRY, "df": "2027-01-20"}]))
     assert fact["valid_from"] == datetime(2027, 1, 20, tzinfo=UTC).timestamp()
@@ -142,7 +180,6 @@ def test_what_is_no_certificate(office: Office, name: str, text: str, reason: st
     assert office.do(person, "GET", "/me")["facts"] == []
 
 
-@sqlite_only
 def test_no_name_is_kept(office: Office) -> None:
     hand_in(office, office.person(), certificate())
     office.services.database.close()
@@ -173,6 +210,45 @@ def test_an_exposure_notice_makes_yellow_until_its_end(office: Office) -> None:
     assert [notice.kind for notice in office.outbox.sent.values()] == ["fact"]
     office.later(7 * DAY)
     assert office.aspects(person) == GREEN
+
+
+def test_yellow_facts_of_staff_count_and_never_pass_a_limit(office: Office) -> None:
+    people = [office.person(f"p-{number}") for number in range(4)]
+    lower_limit(office, 2)
+    for person in people[:2]:
+        office.do("desk", "POST", "/facts", **report(person))
+    answer = office.call("desk", "POST", "/facts", **report(people[2]))
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:past-limit")
+    assert answer.json()["detail"] == (
+        "yellow: expected at most 2 people worsened in a day for the network, with this it would be 3; a higher limit "
+        "takes three people and 72 hours in public"
+    )
+    assert office.aspects(people[2]) == GREEN
+    with office.services.database.reading() as session:
+        assert len(session.scalars(select(Fact)).all()) == 2
+    # What makes nobody yellow, and what holders bring, is not counted: no official chose whom it worsens.
+    office.do("desk", "POST", "/facts", **report(people[2], yellow=False))
+    office.do(people[3], "POST", "/me/evidence", text=certificate(t=[sample(tr="260373001")]))
+    office.later()
+    assert office.aspects(people[3])[RIDE] == "yellow"
+    assert {row["people"] for row in office.do(None, "GET", "/limits") if row["level"] == "network"} == {2}
+    office.later(2 * DAY)
+    office.do("desk", "POST", "/facts", **report(people[2], valid_until=NOW + 9 * DAY))
+
+
+def test_facts_and_entries_share_the_sums(office: Office) -> None:
+    basis = office.basis()
+    lower_limit(office, 2)
+    for number in range(2):
+        office.do("desk", "POST", "/facts", **report(office.person(f"p-{number}")))
+    entry = office.entry(office.person("p-9"), basis)
+    assert office.do("approver", "POST", f"/entries/{entry}/approve")["state"] == "held"
+
+
+def lower_limit(office: Office, value: int) -> None:
+    """Of the network, for a day."""
+    change = office.do("admin", "POST", "/limits/changes", level="network", window="day", value=value)["id"]
+    office.do("admin-2", "POST", f"/limits/changes/{change}/agree")
 
 
 def test_a_fact_to_come(office: Office) -> None:
@@ -243,10 +319,10 @@ def test_a_desk_hands_in_for_somebody_without_a_telephone(office: Office) -> Non
     answer = office.call("desk", "POST", "/evidence", person="p-7", text=text)
     assert (answer.status_code, answer.json()["weight"]) == (201, "admits")
     assert office.call("desk", "POST", "/evidence", person="p-7", text=text).status_code == 200
-    standing = office.do("reviewer", "POST", "/standing", person="p-7")
-    assert {scope["number"]: scope["aspect"] for scope in standing["scopes"]}[CHECKED] == "green"
     event = office.do("ops", "GET", "/events")[-1]
     assert (event["what"], event["actor"], event["subject_id"]) == ("fact.recorded", "staff", answer.json()["id"])
+    standing = office.do("reviewer", "POST", "/standing", person="p-7")
+    assert {scope["number"]: scope["aspect"] for scope in standing["scopes"]}[CHECKED] == "green"
     assert event["staff"] is not None
 
 

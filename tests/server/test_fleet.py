@@ -55,6 +55,23 @@ def only(model: Fleet, now: float = NOW) -> ReaderView:
     return reader
 
 
+def test_a_list_that_has_ended_is_no_alarm_while_a_reader_still_holds_it() -> None:
+    """Neither one that this server published, nor one that ended before it started; other bits are one all the same."""
+    model = Fleet()
+    model.published([row(ONE, 5), row(TWO, 5)], committed_at=None)
+    model.published([row(ONE, 6)], committed_at=None, ended=frozenset({TWO, "wp:9"}))
+    model.presence("gate-a", ONLINE)
+    for rows, stand in (
+        ([held(version=6), held(TWO)], Stand.CURRENT),
+        ([held(version=6), held("wp:9")], Stand.CURRENT),
+        ([held(version=6), held(TWO, other=True)], Stand.DIFFERS),
+        ([held(version=6), held(TWO, version=6)], Stand.DIFFERS),
+        ([held(version=6), held("wp:8")], Stand.DIFFERS),
+    ):
+        model.state("gate-a", state(*rows), now=NOW, retained=False)
+        assert only(model).stand is stand, rows
+
+
 @pytest.mark.parametrize(
     ("name", "rows", "presence", "later", "stand"),
     [

@@ -25,6 +25,7 @@ class Runs:
 
     trouble: Trouble | None = None
     running: bool = True
+    standing_by: bool = False
 
 
 @dataclass
@@ -48,6 +49,7 @@ def services(tmp_path: Path) -> Services:
         ("no broker", Vitals(publisher=Runs(), bus=Line(BusState.CONNECTING)), (OK, "connecting"), False, False),
         ("login refused", Vitals(publisher=Runs(), bus=Line(BusState.REFUSED)), (OK, "refused"), False, False),
         ("no key", Vitals(publisher=Runs(trouble=Trouble.NO_KEY), bus=Line()), ("no-key", OK), False, False),
+        ("stands by", Vitals(publisher=Runs(standing_by=True), bus=Line()), ("stand-by", OK), True, False),
         ("stopped for good", Vitals(publisher=Runs(running=False), bus=Line()), ("stopped", OK), False, True),
         ("nothing beside it", Vitals(), ("not-running", "not-running"), False, False),
     ],
@@ -137,6 +139,7 @@ def test_metrics(office: Office) -> None:
         'waypass_server_up{part="publisher"}': 1.0,
         'waypass_server_up{part="broker"}': 1.0,
         'waypass_server_up{part="keys"}': 1.0,
+        "waypass_server_publishes": 1.0,
         'waypass_list_version{list="1"}': 1.0,
         "waypass_outbox_oldest_seconds": 7.0,
     }

@@ -1,19 +1,23 @@
 """Places for passes: random, never twice, never a decoy, and a new list in time."""
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from tests.server.publishing import add_network, make_services
 
 from waypass_protocol.bits import INVALID, LIST_BYTES, LIST_INDEXES, VALID, set_status
 from waypass_server.decoys import SMALLEST, Decoys
-from waypass_server.indexes import Allocator, ListRules, Places, decoys_of
-from waypass_server.models.status import ListVersion, PassKind, PassRow, StatusList
+from waypass_server.indexes import BLOCK, Allocator, ListRules, Places, blocks_with, decoys_of
+from waypass_server.models.status import Block, ListVersion, PassKind, PassRow, StatusList
 from waypass_server.services import Services
+
+pytestmark = pytest.mark.both_stores
 
 NOW = 1_800_000_000
 
@@ -46,28 +50,69 @@ def take(services: Services, allocator: Allocator, count: int) -> Places:
     return places
 
 
-class Narrow(random.Random):
-    """Draws among a few indexes, so that drawing the same one again is the rule."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(1)
-        self.size = size
-
-    def sample(self, population, k, *, counts=None):  # type: ignore[no-untyped-def]  # random.Random's own, any population
-        if isinstance(population, range) and len(population) == LIST_INDEXES:
-            return super().sample(range(self.size), min(k, self.size))
-        return super().sample(population, k, counts=counts)
+def use_all_but(services: Services, free: Iterable[int], *, list_id: int = 1) -> None:
+    """Let every index of a list be used, those aside."""
+    rows = [
+        {**row, "free": BLOCK - row["free"], "used": bytes(byte ^ 0xFF for byte in row["used"])}
+        for row in blocks_with(list_id, free)
+    ]
+    with services.database.changing() as session:
+        session.execute(update(Block), rows)
 
 
 def test_no_index_is_given_twice_and_none_is_a_decoy(services: Services) -> None:
-    allocator = Allocator(uri_prefix="wp:", draw=Narrow(200), rules=ListRules(decoys=50))
-    given_out: list[int] = []
-    for count in (60, 60, 30):
-        given_out += take(services, allocator, count).indexes
-    with services.database.reading() as session:
+    """A list of which all but 200 are used, and 50 of those are decoys: the rest is given out, to the last one."""
+    allocator = Allocator(uri_prefix="wp:", draw=random.Random(3), rules=ListRules(decoys=50))
+    with services.database.changing() as session:
+        allocator.open_list(session, 1, NOW)
         decoys = set(decoys_of(session, 1))
+    others = random.Random(4).sample(sorted(set(range(LIST_INDEXES)) - decoys), 150)
+    use_all_but(services, others)
+    given_out: list[int] = []
+    for count in (60, 1, 60, 29):
+        given_out += take(services, allocator, count).indexes
     assert len(decoys) == 50
-    assert sorted([*given_out, *decoys]) == list(range(200)), "all 200 that can be drawn, each for one thing"
+    assert sorted(given_out) == sorted(others)
+    with services.database.reading() as session:
+        assert session.scalar(select(func.sum(Block.free))) == 0
+
+
+def test_every_free_index_has_the_same_chance(services: Services) -> None:
+    """One free index in a block of its own is drawn as often as each of 1,024 in another."""
+    allocator = Allocator(uri_prefix="wp:", draw=random.Random(3), rules=ListRules(decoys=1))
+    with services.database.changing() as session:
+        allocator.open_list(session, 1, NOW)
+    free = [5, *range(BLOCK, 2 * BLOCK)]
+    drawn: Counter[int] = Counter()
+    for _ in range(30):
+        use_all_but(services, free)
+        with services.database.changing() as session:
+            drawn.update(allocator.allocate(session, 1, 700, NOW).indexes)
+    assert drawn.keys() == set(free)
+    assert 12 <= drawn[5] <= 28, "20.5 times of 30 are to be expected"
+
+
+def test_a_rule_for_blocks_counts_what_is_free() -> None:
+    rows = blocks_with(7, [0, 1, BLOCK - 1, BLOCK, LIST_INDEXES - 1])
+    assert [(row["number"], row["free"]) for row in rows if row["free"] != BLOCK] == [
+        (0, 1021),
+        (1, 1023),
+        (1023, 1023),
+    ]
+    assert rows[0]["used"] == b"\x03" + bytes(126) + b"\x80"
+
+
+def test_an_old_list_is_followed_by_a_new_one(services: Services) -> None:
+    rules = ListRules(oldest=3600, decoys=1)
+    allocator = Allocator(uri_prefix="wp:", draw=random.Random(3), rules=rules)
+    with services.database.changing() as session:
+        allocator.open_list(session, 1, NOW)
+        assert allocator.allocate(session, 1, 1, NOW + 3599).uri == "wp:1"
+        assert allocator.allocate(session, 1, 1, NOW + 3600).uri == "wp:1", "nobody can hold the second list yet"
+        session.add(ListVersion(list_id=2, version=1, digest=bytes(32)))
+        assert allocator.allocate(session, 1, 1, NOW + 3600).uri == "wp:2"
+        session.flush()
+        assert session.scalars(select(StatusList.closed).order_by(StatusList.id)).all() == [True, False]
 
 
 def test_indexes_are_spread_over_the_whole_list(services: Services) -> None:

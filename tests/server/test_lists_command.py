@@ -8,17 +8,18 @@ import pytest
 from tests.server.publishing import add_network, issue, take_away_some
 from tests.server.test_key_folder import add_key
 from tests.server.test_publisher import House
-from tests.support.databases import sqlite_only
 from tests.support.issuing import NETWORK, NOW
 from typer.testing import CliRunner
 
 from waypass_protocol.keys import Use
 from waypass_server import migrations
-from waypass_server.cli import app
+from waypass_server.application import app
 from waypass_server.database import Database
 from waypass_server.errors import ConfigurationError
 from waypass_server.indexes import Allocator
 from waypass_server.versions import TakenOver, Versions
+
+pytestmark = pytest.mark.both_stores
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def versions_of(house: House) -> Versions:
     )
 
 
-@sqlite_only
+@pytest.mark.sqlite_only
 def test_a_reader_takes_a_restored_list_once_it_was_moved_forward(house: House, tmp_path: Path) -> None:
     issue(house.services, 30)
     house.quiet()

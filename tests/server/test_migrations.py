@@ -5,14 +5,18 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Index, Table, inspect, text
+from sqlalchemy import Index, Table, inspect, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
+from tests.support.databases import BOTH, Store
 
+from waypass_protocol.bits import LIST_INDEXES
 from waypass_server import migrations
 from waypass_server.database import Database
 from waypass_server.errors import ConfigurationError
+from waypass_server.indexes import BLOCK, BLOCKS
 from waypass_server.models import Base
+from waypass_server.models.status import Block, StatusList
 
 
 @pytest.fixture
@@ -20,11 +24,17 @@ def database(tmp_path: Path) -> Database:
     return Database(f"sqlite:///{tmp_path / 'waypass.db'}")
 
 
-def test_the_migrations_make_what_the_models_say(database: Database) -> None:
+@pytest.mark.parametrize("kind", BOTH)
+def test_the_migrations_make_what_the_models_say(kind: Store, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    address = f"sqlite:///{tmp_path / 'waypass.db'}"
+    if kind is Store.POSTGRESQL:
+        address = request.getfixturevalue("postgresql").new_database("migrated")
+    database = Database(address)
     assert migrations.upgrade(database.engine) == (None, migrations.newest())
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+    database.close()
 
 
 def test_again_changes_nothing(database: Database) -> None:
@@ -42,8 +52,40 @@ def test_a_database_in_another_form_is_refused(database: Database) -> None:
     migrations.upgrade(database.engine)
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
-    with pytest.raises(ConfigurationError, match=r"expected form 0002, .* is in form 0000; run: waypass-server"):
+    expected = rf"expected form {migrations.newest()}, .* is in form 0000; run: waypass-server"
+    with pytest.raises(ConfigurationError, match=expected):
         migrations.check(database.engine)
+
+
+def test_what_was_used_is_still_used_after_the_third_form(database: Database) -> None:
+    """By passes, by forgotten ones and as decoys; each is a bit then."""
+    migrations.upgrade(database.engine, "0002")
+    with database.engine.begin() as connection:
+        for statement in (
+            "INSERT INTO networks (id, name, created_at) VALUES (1, 'metro', 0)",
+            "INSERT INTO people (id, network_id, reference, created_at) VALUES (1, 1, 'P1', 0)",
+            "INSERT INTO status_lists (id, network_id, name, uri, allocated, closed, created_at)"
+            " VALUES (1, 1, '1', 'wp:1', 3, false, 0), (2, 1, '2', 'wp:2', 0, false, 0)",
+            "INSERT INTO passes (person_id, list_id, idx, kind, aspects, iat, exp, status, created_at)"
+            " VALUES (1, 1, 7, 'bound', '{}', 0, 1, 0, 0)",
+            "INSERT INTO used_indexes (list_id, idx) VALUES (1, 8), (1, 1048575)",
+            "INSERT INTO status_decoys (list_id, idx) VALUES (1, 1024)",
+        ):
+            connection.exec_driver_sql(statement)
+    assert migrations.upgrade(database.engine) == ("0002", migrations.newest())
+    with database.engine.connect() as connection:
+        rows = connection.execute(select(Block.list_id, Block.number, Block.free, Block.used)).all()
+        listed = connection.execute(select(StatusList.name, StatusList.cleared, StatusList.ended_at)).all()
+    used = {
+        (list_id, number * BLOCK + place)
+        for list_id, number, _, bits in rows
+        for place in range(BLOCK)
+        if bits[place // 8] >> place % 8 & 1
+    }
+    assert used == {(1, 7), (1, 8), (1, 1024), (1, LIST_INDEXES - 1)}
+    assert len(rows) == 2 * BLOCKS
+    assert all(free == BLOCK - sum(byte.bit_count() for byte in bits) for _, _, free, bits in rows)
+    assert sorted(tuple(row) for row in listed) == [("1", False, None), ("2", False, None)]
 
 
 def test_a_migrated_database_is_accepted(database: Database) -> None:

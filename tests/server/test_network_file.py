@@ -13,6 +13,8 @@ from waypass_server.models.network import Scope, Staff
 from waypass_server.models.people import Person
 from waypass_server.network_file import Change, NetworkDefinition, read_network_file
 
+pytestmark = pytest.mark.both_stores
+
 SMALL = """
 name = "metro"
 [[scopes]]
@@ -101,7 +103,13 @@ def test_no_token_for_somebody_unknown(office: Office) -> None:
 
 def test_the_log_names_nobody(office: Office) -> None:
     events = office.do("admin", "GET", "/events")
-    assert {event["what"] for event in events} == {"network.added", "scope.added", "authority.added", "staff.added"}
+    assert {event["what"] for event in events} == {
+        "network.added",
+        "scope.added",
+        "authority.added",
+        "staff.added",
+        "key.added",
+    }
     for name in office.tokens:
         if name not in ("admin", "proposer", "approver", "reviewer", "ops", "desk"):
             assert name not in str(events)

@@ -9,13 +9,14 @@ import zxingcpp
 from PIL import Image
 from sqlalchemy import func, select
 from tests.server.publishing import holder_key
-from tests.support.databases import sqlite_only
 from tests.support.office import HOUR, NOW, PRIORITY, RIDE, Office
 
 from waypass_protocol.keys import HolderSigner, base64url
 from waypass_protocol.passes import Aspect, SignedPass, parse_pass, read_pass
 from waypass_server.issuing import BATCH, proof_text
 from waypass_server.models.status import PassKind, PassRow, StatusChange
+
+pytestmark = pytest.mark.both_stores
 
 HOSPITAL = 2
 
@@ -179,7 +180,7 @@ def test_only_a_wallet_gets_bound_passes(office: Office, who: str | None) -> Non
     assert office.call(who, "POST", "/me/challenge").status_code == 401
 
 
-@sqlite_only
+@pytest.mark.sqlite_only
 def test_what_is_stored_of_a_pass_is_neither_its_key_nor_its_text(office: Office) -> None:
     ask(office, office.person(), holder_key(7))
     x, y = holder_key(7).key.coordinates()

@@ -14,6 +14,8 @@ from waypass_server.models.status import PassRow, StatusChange
 from waypass_server.network_file import NetworkDefinition
 from waypass_server.people import find_person
 
+pytestmark = pytest.mark.both_stores
+
 
 def paper(office: Office, person: str, *scopes: int) -> int:
     """A paper pass; the id of its row."""
@@ -150,3 +152,19 @@ def test_the_hundred_and_first_person_of_a_day_needs_a_second_person(office: Off
 def test_what_is_no_withdrawal(office: Office, changes_: dict[str, Any]) -> None:
     answer = office.call("ops", "POST", "/withdrawals", **{**withdrawal(office.person()), **changes_})
     assert answer.status_code in (404, 422)
+
+
+def test_a_pass_of_a_time_that_comes_again_goes_when_it_is_over(office: Office) -> None:
+    """The clock ran ahead, and everything that was due then was done; then it was put back."""
+    person = office.person()
+    fact = {"kind": "survey", "source": "desk", "reason": "fever", "yellow": True, "scopes": [RIDE]}
+    begins = {"valid_from": NOW + 7200, "valid_until": NOW + DAY}
+    office.do("desk", "POST", "/facts", person=person, **fact, **begins)
+    office.later(3 * 3600)
+    office.clock.advance(-2 * 3600)
+    assert office.aspects(person)[RIDE] == "green"
+    green = paper(office, person, RIDE)
+    office.later(3600 - 1)
+    assert status(office, green) == 0
+    office.later(1)
+    assert status(office, green) == 1

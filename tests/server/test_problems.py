@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DataError
-from tests.support.databases import sqlite_only
 from tests.support.office import NOW, Office, basis_form
 
 from waypass_server.database import Database
@@ -30,6 +29,7 @@ POSTS = [
     ("p-1", "/me/evidence"),
     ("p-1", "/me/entries/1/objection"),
     (None, "/enrol"),
+    (None, "/tokens"),
 ]
 
 BODIES = [
@@ -116,7 +116,6 @@ def test_an_address_without_a_method_says_which_it_has(office: Office) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
 
 
-@sqlite_only
 def test_without_its_database(office: Office) -> None:
     office.services.database.close()
     for file in office.folder.glob("waypass.db*"):

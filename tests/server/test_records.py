@@ -13,6 +13,8 @@ from waypass_server.models.records import Event, LogIsAppendOnly
 from waypass_server.notices import FileOutbox, NoticeNotSent, OutgoingNotice
 from waypass_server.scheduler import Scheduler
 
+pytestmark = pytest.mark.both_stores
+
 NOTE = OutgoingNotice(
     notice_id=7, network="metro", reference="p-1", kind="entry", created_at=NOW, content={"reason": "因为"}
 )
@@ -39,9 +41,9 @@ def test_only_the_owner_reads_it(tmp_path: Path) -> None:
 
 
 def test_sent_twice_it_is_one_file(tmp_path: Path) -> None:
-    outbox = FileOutbox(tmp_path)
+    outbox = FileOutbox(tmp_path / "outbox")
     assert outbox.send(NOTE) == outbox.send(NOTE)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list((tmp_path / "outbox").iterdir())) == 1
 
 
 def test_an_outbox_that_cannot_be_written(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import pytest
 from tests.support.office import DAY, DEADLINE, GREEN, HOUR, NOTICE, NOW, RIDE, Office, entry_form
 
+pytestmark = pytest.mark.both_stores
+
 RED_RIDE = GREEN | {RIDE: "red"}
 
 
@@ -212,3 +214,13 @@ def test_the_reviewer_sees_what_the_person_sees(office: Office) -> None:
         "scopes": mine["scopes"],
         "until": mine["until"],
     }
+
+
+def test_looking_somebody_up_is_in_the_log_without_the_reference(office: Office) -> None:
+    person = office.person()
+    office.do("ops", "POST", "/standing", person=person)
+    assert office.call("reviewer", "POST", "/standing", person="p-nobody").status_code == 404
+    found, missed = office.do("admin", "GET", "/events")[-2:]
+    assert (found["what"], found["subject"], found["details"]) == ("person.looked-up", "person", {})
+    assert (missed["what"], missed["subject"], missed["subject_id"]) == ("person.not-found", "staff", missed["staff"])
+    assert found["staff"] != missed["staff"]

@@ -1,5 +1,6 @@
 """Who may call what: each role against each endpoint for staff, and no endpoint that this table does not know."""
 
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/enrol"): "all",
     ("GET", "/me"): "holder",
     ("GET", "/me/notices"): "holder",
+    ("GET", "/me/log"): "holder",
     ("POST", "/me/evidence"): "holder",
     ("POST", "/me/entries/{entry_id}/objection"): "holder",
     ("POST", "/me/challenge"): "holder",
@@ -32,11 +34,27 @@ TABLE: dict[tuple[str, str], str] = {
     ("GET", "/entries"): "proposer approver reviewer ops",
     ("GET", "/entries/{entry_id}"): "proposer approver reviewer ops",
     ("POST", "/entries/{entry_id}/approve"): "approver",
+    ("POST", "/entries/{entry_id}/confirm"): "approver",
     ("POST", "/entries/{entry_id}/withdraw"): "proposer approver",
     ("POST", "/entries/{entry_id}/undo"): "proposer approver reviewer ops",
     ("POST", "/entries/{entry_id}/lift"): "reviewer",
     ("POST", "/entries/{entry_id}/reconfirm"): "proposer",
     ("POST", "/entries/{entry_id}/case"): "proposer approver reviewer",
+    ("GET", "/batches"): "proposer approver reviewer ops",
+    ("GET", "/batches/{batch_id}"): "proposer approver reviewer ops",
+    ("GET", "/batches/{batch_id}/preview"): "proposer approver reviewer ops",
+    ("GET", "/batches/{batch_id}/entries"): "proposer approver reviewer ops",
+    ("POST", "/batches/{batch_id}/approve"): "approver",
+    ("POST", "/batches/{batch_id}/confirm"): "approver",
+    ("POST", "/batches/{batch_id}/take-out"): "proposer approver",
+    ("POST", "/batches/{batch_id}/withdraw"): "proposer approver",
+    ("POST", "/batches/{batch_id}/undo"): "proposer approver reviewer ops",
+    ("GET", "/limits"): "all",
+    ("GET", "/limits/changes"): "all",
+    ("POST", "/limits/changes"): "admin approver reviewer",
+    ("POST", "/limits/changes/{change_id}/agree"): "admin approver reviewer",
+    ("POST", "/limits/changes/{change_id}/withdraw"): "admin approver reviewer",
+    ("GET", "/alarms"): "all",
     ("GET", "/objections"): "reviewer",
     ("POST", "/objections/{objection_id}/decide"): "reviewer",
     ("POST", "/exemptions"): "reviewer",
@@ -44,9 +62,28 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/standing"): "reviewer ops",
     ("POST", "/facts"): "desk proposer",
     ("POST", "/facts/{fact_id}/withdraw"): "desk proposer reviewer",
+    ("GET", "/rule-sets"): "all",
+    ("POST", "/rule-sets"): "admin proposer",
+    ("POST", "/rule-sets/{rule_set_id}/versions"): "admin proposer",
+    ("GET", "/rule-sets/{rule_set_id}/versions/{number}"): "admin proposer approver reviewer ops",
+    ("POST", "/rule-sets/{rule_set_id}/versions/{number}/shadow"): "admin proposer approver",
+    ("POST", "/rule-sets/{rule_set_id}/versions/{number}/approve"): "admin approver",
+    ("POST", "/rule-sets/{rule_set_id}/versions/{number}/end"): "admin proposer approver reviewer ops",
+    ("GET", "/rule-proposals"): "proposer",
+    ("POST", "/rule-proposals/{proposal_id}/propose"): "proposer",
+    ("POST", "/rule-proposals/{proposal_id}/turn-down"): "proposer reviewer",
+    ("GET", "/surveys"): "all",
+    ("POST", "/me/surveys/{rule_set_id}"): "holder",
+    ("POST", "/surveys/{rule_set_id}/answers"): "desk",
     ("POST", "/withdrawals"): "ops",
     ("POST", "/withdrawals/{withdrawal_id}/confirm"): "ops",
     ("GET", "/events"): "admin reviewer ops",
+    ("GET", "/staff"): "admin",
+    ("POST", "/staff/{staff_id}/enrolment"): "admin",
+    ("POST", "/staff/{staff_id}/enrolment/confirm"): "admin",
+    ("POST", "/tokens"): "all",
+    ("GET", "/tokens"): "admin proposer approver reviewer ops desk",
+    ("POST", "/tokens/{token_id}/revoke"): "admin proposer approver reviewer ops desk",
 }
 ROLES = ("admin", "proposer", "approver", "reviewer", "ops", "desk")
 
@@ -61,9 +98,7 @@ def shared_office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 def filled(path: str) -> str:
     """With ids that no record has."""
-    for name in ("entry_id", "basis_id", "number", "objection_id", "exemption_id", "fact_id", "withdrawal_id"):
-        path = path.replace(f"{{{name}}}", "77")
-    return path
+    return re.sub(r"\{\w+\}", "77", path)
 
 
 @pytest.mark.parametrize(("method", "path"), TABLE)

@@ -5,6 +5,7 @@ stops.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -21,8 +22,9 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from waypass_server import serving
-from waypass_server.cli import app
+from waypass_server.application import app
 from waypass_server.errors import ConfigurationError, ServerError
+from waypass_server.indexes import PrefixTaken
 from waypass_server.settings import load_settings
 
 PROGRAM = [sys.executable, "-c", "from waypass_server.cli import main; main()"]
@@ -144,8 +146,40 @@ def test_a_port_in_use(installation: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "extra", "message"),
     [
-        ("unknown key", "borker = 1", "unknown setting 'borker'; known are broker, "),
+        ("unknown key", "borker = 1", "unknown setting 'borker'; known are approval_elsewhere, broker, "),
         ("no keys", 'keys = "absent"', "keys: expected a folder at "),
+        (
+            "a passkey domain without an origin",
+            'passkey_domain = "a.org"',
+            "passkey_domain: expected the setting",
+        ),
+        (
+            "a passkey domain elsewhere",
+            'origin = "https://ops.example.org"\npasskey_domain = "example.net"',
+            "passkey_domain: expected ops.example.org or a domain above it, got example.net",
+        ),
+        (
+            "half a provider",
+            'oidc_issuer = "https://a.org"',
+            "oidc: expected the setting oidc_client_id and",
+        ),
+        (
+            "a provider without an origin",
+            'oidc_issuer = "https://a.org"\noidc_client_id = "w"\noidc_client_secret_file = "absent"',
+            "oidc: expected the setting origin too",
+        ),
+        (
+            "a provider without TLS",
+            'origin = "https://b.org"\noidc_issuer = "http://a.org"\noidc_client_id = "w"\n'
+            'oidc_client_secret_file = "absent"',
+            "oidc_issuer: expected an https address",
+        ),
+        (
+            "a provider without a secret",
+            'origin = "https://b.org"\noidc_issuer = "https://a.org"\noidc_client_id = "w"\n'
+            'oidc_client_secret_file = "absent"',
+            "oidc_client_secret_file: expected one line with the secret in",
+        ),
         ("no signers", 'evidence_signers = "absent"', "evidence_signers: expected a folder of certificates at"),
         (
             "no such broker",
@@ -241,3 +275,21 @@ def test_what_the_network_command_says(installation: Path, tmp_path: Path) -> No
     refused = run("network", "apply", "--config", config, str(other))
     assert isinstance(refused.exception, ServerError)
     assert "expected network metro as in" in str(refused.exception)
+
+
+def test_a_prefix_that_is_another_networks(installation: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "installation"
+    shutil.copytree(installation, copied)
+    config = copied / "server.toml"
+    assert run("lists", "advance", "--config", str(config)).exit_code == 0, "it has a list now"
+    (copied / "network.toml").write_text('name = "tram"\n', encoding="utf-8")
+    shutil.rmtree(copied / "keys")
+    keys = ("keys", "make", "--use", "pass", "--use", "status", "--days", "30", "--network", "tram")
+    assert run(*keys, "--dir", str(copied / "keys")).exit_code == 0
+    config.write_text(config.read_text(encoding="utf-8").replace('"metro"', '"tram"'), encoding="utf-8")
+    assert run("network", "apply", "--config", str(config), str(copied / "network.toml")).exit_code == 0
+    refused = run("serve", "--config", str(config))
+    assert isinstance(refused.exception, PrefixTaken)
+    assert "expected one that no other network of the database has, got 'wp:', which is that of network metro" in str(
+        refused.exception
+    )

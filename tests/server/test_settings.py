@@ -48,7 +48,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         (
             "unknown key",
             'network = "metro"\ndatabse_url = "x"',
-            "unknown setting 'databse_url'; known are broker",
+            "unknown setting 'databse_url'; known are approval_elsewhere, broker",
         ),
         ("no network", "port = 1", "setting 'network': Field required"),
         ("a name that no topic can hold", 'network = "a/b"', "network: expected 1 to 64 letters"),
@@ -69,6 +69,24 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
         ("gathering too long", 'network = "m"\ngather = 1.1', "setting 'gather': .*less than or equal to 1"),
         ("too few heads", 'network = "m"\nhead_every = 31', "setting 'head_every': .*less than or equal to 30"),
         ("too many heads", 'network = "m"\nhead_every = 0.5', "setting 'head_every': .*greater than or equal to 1"),
+        *(
+            (
+                f"origin {origin}",
+                f'network = "m"\norigin = "{origin}"',
+                "setting 'origin': .*expected an origin",
+            )
+            for origin in (
+                "ops.example.org",
+                "http://ops.example.org",
+                "https://ops.example.org/",
+                "https://ops.example.org/ops",
+                "https://user@ops.example.org",
+                "HTTPS://ops.example.org",
+                "https://ops.example.org:x",
+                "https://",
+                "",
+            )
+        ),
         ("not TOML", "network = metro", "expected TOML"),
     ],
 )
@@ -79,7 +97,8 @@ def test_what_cannot_be_used(tmp_path: Path, name: str, text: str, message: str)
 
 
 def test_a_misspelt_variable(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="environment: unknown setting WAYPASS_SERVER_PROT; known are broker"):
+    refusal = "environment: unknown setting WAYPASS_SERVER_PROT; known are approval_elsewhere, broker"
+    with pytest.raises(ConfigurationError, match=refusal):
         load_settings(write(tmp_path, 'network = "metro"'), {"WAYPASS_SERVER_PROT": "1", "WAYPASS_SHARED": "elsewhere"})
 
 
@@ -110,8 +129,32 @@ def test_the_brokers_address(address: str, host: str, port: int, tls: bool) -> N
     assert found.client_id == "waypass-server-metro"
 
 
+def test_several_addresses_of_a_broker() -> None:
+    addresses = "mqtts://a.test:8884, mqtts://[::1]:8885,mqtts://c.test"
+    found = bus_settings(Settings(network="metro", broker=addresses))
+    assert found.places == (("a.test", 8884), ("::1", 8885), ("c.test", 8883))
+    assert found.tls is not None
+
+
+def test_addresses_with_and_without_tls_do_not_go_together() -> None:
+    with pytest.raises(
+        ConfigurationError, match="broker: expected all addresses with TLS or none, got 'mqtt://a,mqtts"
+    ):
+        bus_settings(Settings(network="metro", broker="mqtt://a,mqtts://b"))
+
+
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1:1883", "http://x", "mqtt://", "mqtt://h:port", "mqtt://u:p@h", "mqtt://h/x"]
+    "address",
+    [
+        "127.0.0.1:1883",
+        "mqtt://a,",
+        "mqtt://a,b:1883",
+        "http://x",
+        "mqtt://",
+        "mqtt://h:port",
+        "mqtt://u:p@h",
+        "mqtt://h/x",
+    ],
 )
 def test_no_address_of_a_broker(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got"):

@@ -13,6 +13,7 @@ from cwt import COSE, COSEKey
 from tests.server.publishing import (
     TRUST,
     add_network,
+    end_the_first_list,
     issue,
     make_services,
     pass_bits,
@@ -28,6 +29,8 @@ from waypass_server.app import create_app
 from waypass_server.bus import MemoryBroker, MemoryBus
 from waypass_server.publisher import Publisher
 from waypass_server.services import Services, SetClock
+
+pytestmark = pytest.mark.both_stores
 
 
 class Site:
@@ -149,3 +152,14 @@ def test_the_trust_set_is_that_of_the_keys(site: Site) -> None:
     assert read_trust_set(answer.content) == TRUST
     assert base64url(site.services.status_signer.kid) in answer.text
     assert '"d"' not in answer.text
+
+
+def test_a_list_that_has_ended_is_gone(site: Site) -> None:
+    end_the_first_list(site.services)
+    assert site.get("/status-lists/1").status_code == 200
+    site.moment += 60.0
+    site.publish()
+    response = site.get("/status-lists/1")
+    assert response.status_code == 410
+    assert response.json()["type"] == "urn:waypass:problem:gone"
+    assert site.get("/status-lists/9").status_code == 404

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from tests.support.wallet_page import AXE, SECONDS
+
+_LOOKS = [(360, "dark", "en-GB"), (1280, "light", "zh-CN"), (360, "light", "zh-CN"), (1280, "dark", "en-GB")]
+LOOKS = _LOOKS if "WAYPASS_PICTURES" in os.environ else _LOOKS[:2]
+"""Width, colours and language of the pages that are looked at; all four for whoever wants pictures."""
 
 
 @dataclass(kw_only=True)
@@ -59,6 +63,8 @@ class ConsolePage:
     def keep_picture(self, name: str, *, full: bool = True) -> None:
         """For those who want to look: into the folder that WAYPASS_PICTURES names."""
         if folder := os.environ.get("WAYPASS_PICTURES"):
+            # What stays in view while one scrolls belongs to the top of a whole page.
+            self.page.evaluate("scrollTo(0, 0)")
             self.page.screenshot(path=Path(folder) / f"ops-{name}.png", full_page=full)
 
 
@@ -68,6 +74,7 @@ def open_console(browser: Browser, address: str, **options: Any) -> Iterator[Con
     Content-Security-Policy nor a script may have complained."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **options})
     context.set_default_timeout(SECONDS * 1000)
+    expect.set_options(timeout=SECONDS * 1000)
     page = context.new_page()
     console = ConsolePage(page=page, address=address)
     context.on("request", lambda request: console.asked.append(request.url))

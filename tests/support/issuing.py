@@ -15,7 +15,16 @@ from waypass_protocol import bits
 from waypass_protocol.keys import HolderSigner, MemorySigner, TrustSet, Use
 from waypass_protocol.passes import Aspect, Pass, Place, pass_text, sign_pass
 from waypass_protocol.presentation import present
-from waypass_protocol.status import Delta, Head, HeadRow, Snapshot, sign_delta, sign_head, sign_snapshot
+from waypass_protocol.status import (
+    Delta,
+    Head,
+    HeadRow,
+    Snapshot,
+    sign_compact,
+    sign_delta,
+    sign_head,
+    sign_snapshot,
+)
 
 NOW = 1_800_000_000
 HOUR = 3600
@@ -113,8 +122,14 @@ class IssuedList:
 
     def snapshot(self, *, iat: int = NOW, life: int = 24 * HOUR) -> bytes:
         """The signed list as it is now."""
-        snapshot = Snapshot(uri=self.uri, version=self.version, iat=iat, exp=iat + life, ttl=HOUR, packed=self.packed)
-        return sign_snapshot(snapshot, self.issuer.status)
+        return sign_snapshot(self._as_snapshot(iat, life), self.issuer.status)
+
+    def compact(self, *, iat: int = NOW, life: int = 24 * HOUR) -> bytes:
+        """The same in its compact form."""
+        return sign_compact(self._as_snapshot(iat, life), self.issuer.status)
+
+    def _as_snapshot(self, iat: int, life: int) -> Snapshot:
+        return Snapshot(uri=self.uri, version=self.version, iat=iat, exp=iat + life, ttl=HOUR, packed=self.packed)
 
     def change(self, *indexes: int, status: int = bits.INVALID, iat: int = NOW) -> bytes:
         """Give these indexes a status in a new version; the signed delta that leads there."""

@@ -61,6 +61,7 @@ class Show:
         """All that each program that runs now has written."""
         deployment = self.run.deployment
         programs = {"broker": deployment.broker, "server": deployment.server, "station": deployment.station}
+        programs |= {"fleet": deployment.fleet}
         programs |= {name: gate.program for name, gate in deployment.gates.items()}
         found = {}
         for name, program in programs.items():
@@ -75,7 +76,7 @@ class Show:
 def living(folder: Path) -> Iterator[Show]:
     """Run the demonstration in an empty folder, until the first gate has opened and then as long as the block."""
     said: list[str] = []
-    given = Living(folder=folder, seed=7, port=free_port(), pause=(0.0, 0.2), keep=ALL_LINES)
+    given = Living(folder=folder, seed=7, port=free_port(), pause=(0.0, 0.2), city=6, keep=ALL_LINES)
     with running(given, said.append) as run:
         heard = Heard(port=run.deployment.broker_port)
         with heard.listening():

@@ -36,7 +36,7 @@ class Client:
         self.paho.on_message = lambda _c, _u, message: self.messages.put(message)
         self.paho.on_subscribe = lambda _c, _u, _m, codes, _p: self.granted.put([code.value for code in codes])
         self.paho.on_connect = lambda _c, _u, _f, reason, _p: self.connected.put(reason.value)
-        self.paho.on_disconnect = lambda *_: self.ended.put(None)
+        self.paho.on_disconnect = self._on_disconnect
         if login:
             self.paho.username_pw_set(*login)
         if will:
@@ -46,7 +46,7 @@ class Client:
         self.paho.connect("localhost" if tls else "127.0.0.1", port, 30)
         self.paho.loop_start()
         self.answer = self.connected.get(timeout=SECONDS)
-        """CONNACK, as paho says it in MQTT 5 numbers: 0 accepted, 135 not authorised."""
+        """CONNACK, as paho says it in MQTT 5 numbers: 0 accepted, 135 not authorised; -1: the connection ended."""
 
     def subscribe(self, *filters: tuple[str, int]) -> list[int]:
         """The granted QoS of each filter; 128 is a refusal."""
@@ -57,14 +57,25 @@ class Client:
         """Returns when it is acknowledged (QoS 0: sent)."""
         self.paho.publish(topic, payload, qos, retain).wait_for_publish(SECONDS)
 
-    def message(self) -> tuple[str, bytes, int, bool]:
+    def message(self, *, seconds: float = SECONDS) -> tuple[str, bytes, int, bool]:
         """The next message: topic, payload, QoS, retained."""
-        message = self.messages.get(timeout=SECONDS)
+        message = self.messages.get(timeout=seconds)
         return message.topic, bytes(message.payload), message.qos, message.retain
 
     def next(self) -> tuple[str, bytes]:
         """The next message: topic, payload."""
         return self.message()[:2]
+
+    def _on_disconnect(self, *_: Any) -> None:
+        self.connected.put(-1)
+        self.ended.put(None)
+
+    def cut(self) -> None:
+        """End the connection without DISCONNECT, as one whose power is gone."""
+        connection = self.paho.socket()
+        assert isinstance(connection, socket.socket)
+        connection.shutdown(socket.SHUT_RDWR)
+        self.ended.get(timeout=SECONDS)
 
     def close(self) -> None:
         """With DISCONNECT."""

@@ -6,26 +6,33 @@ somebody does. Time passes only by `later`, which also runs the scheduler once, 
 
 import asyncio
 import random
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from tests.support.databases import database_url
+from starlette.datastructures import State
+from starlette.routing import Mount
+from tests.support.databases import database_url, is_on_postgresql, quick_engine
 
 from waypass_protocol.keys import Use
 from waypass_server import network_file
-from waypass_server.app import create_app
+from waypass_server.app import build_app, create_app, furnish_app
 from waypass_server.database import Database
 from waypass_server.evidence import SignerSet
 from waypass_server.keyring import IssuerKeys, Keyring, make_key
 from waypass_server.models import Base
 from waypass_server.network_file import NetworkDefinition
 from waypass_server.notices import MemoryOutbox
+from waypass_server.publiclog import known_keys
 from waypass_server.scheduler import tick
 from waypass_server.services import Services, SetClock
 from waypass_server.settings import Settings
+from waypass_server.signin.passwords import Passwords
 
 NOW = 1_800_000_000
 HOUR = 3600
@@ -38,7 +45,7 @@ KEYRING = Keyring(
     "metro",
     [
         make_key(network="metro", uses=frozenset({use}), nbf=NOW - DAY, exp=NOW + 400 * DAY, private=letter * 32)
-        for use, letter in ((Use.PASS, b"p"), (Use.STATUS, b"s"))
+        for use, letter in ((Use.PASS, b"p"), (Use.STATUS, b"s"), (Use.LOG, b"l"))
     ],
 )
 HEALTH, COURT = "Health office", "Court office"
@@ -55,7 +62,13 @@ STAFF: dict[str, tuple[tuple[str, ...], str | None]] = {
     "ops-2": (("ops",), None),
     "desk": (("desk",), None),
     "everything": (("admin", "proposer", "approver", "reviewer", "ops", "desk"), None),
+    "approver-2": (("approver",), None),
+    "neighbour": (("approver",), None),
+    "health-approver": (("approver",), HEALTH),
 }
+
+DESKS = {"proposer": "Casework", "neighbour": "Casework"}
+"""Two of them share one; everybody else has one of their own."""
 
 NETWORK = NetworkDefinition.model_validate(
     {
@@ -68,7 +81,7 @@ NETWORK = NetworkDefinition.model_validate(
         ],
         "authorities": [{"name": HEALTH, "contact": "health@example.org"}, {"name": COURT, "contact": "tel 555-0100"}],
         "staff": [
-            {"name": name, "desk": "Central", "roles": roles, "authority": authority}
+            {"name": name, "desk": DESKS.get(name, name), "roles": roles, "authority": authority}
             for name, (roles, authority) in STAFF.items()
         ],
     }
@@ -80,32 +93,70 @@ class Office:
     """A server with its staff. `call` is for what may be refused, `do` for what must be done."""
 
     services: Services
-    app: FastAPI
     tokens: dict[str, str]
     clock: SetClock
     outbox: MemoryOutbox
     folder: Path
     wallets: dict[str, str] = field(default_factory=dict)
     loop: asyncio.Runner = field(default_factory=asyncio.Runner)
+    own_app: FastAPI | None = None
+    _rooms: tuple[State, State] | None = None
+
+    @property
+    def app(self) -> FastAPI:
+        """An application of its own, for a test that changes it or looks into it. Others share one: to build it takes
+        longer than most tests.
+        """
+        if self.own_app is None:
+            self.own_app = create_app(self.services)
+        return self.own_app
+
+    def _answering(self) -> FastAPI:
+        """Its own application, or the shared one with this office's services behind it."""
+        if self.own_app is not None:
+            return self.own_app
+        app, console = _shared_app()
+        if self._rooms is None:
+            furnish_app(app, self.services)
+            self._rooms = app.state, console.state
+        app.state, console.state = self._rooms
+        return app
 
     def close(self) -> None:
         """Give back what it holds."""
         self.loop.close()
         self.services.database.close()
 
+    def restart(self) -> None:
+        """The process ends here, and the next one begins on its database. Clock, outbox and what randomness gives next
+        are the world's.
+        """
+        before = self.services
+        before.database.close()
+        self.services = make_services(
+            self.folder, signers=before.evidence_signers, clock=self.clock, outbox=self.outbox, keys=before.keys
+        )
+        self.services.indexes.setstate(before.indexes.getstate())
+        self.own_app, self._rooms = None, None
+
     def call(self, who: str | None, method: str, path: str, **body: Any) -> httpx.Response:
         """One request as `who`: a member of staff, the reference of a person with a wallet, or nobody."""
-        token = self.tokens.get(who) or self.wallets.get(who) if who else None
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = self.headers(who)
         if method == "POST":
             return self.send(method, f"/api/v1{path}", headers=headers, json=body)
         return self.send(method, f"/api/v1{path}", headers=headers)
 
+    def headers(self, who: str | None) -> dict[str, str]:
+        """What says who calls."""
+        token = self.tokens.get(who) or self.wallets.get(who) if who else None
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
     def send(self, method: str, address: str, **arguments: Any) -> httpx.Response:
         """One request as it is; an error that nobody handles comes back as the application answers it."""
+        app = self._answering()
 
         async def go() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://server.test") as client:
                 return await client.request(method, address, **arguments)
 
@@ -204,11 +255,12 @@ def make_services(
 ) -> Services:
     """Services on the database of `folder`; randomness has a seed."""
     generator = random.Random(7)
-    database = Database(database_url(folder))
-    # Quicker than the migrations; that both make the same is held by a test of its own.
-    Base.metadata.create_all(database.engine)
+    url = database_url(folder)
+    database = Database(url, random_bytes=generator.randbytes, engine=quick_engine(url))
+    if not is_on_postgresql(folder) and not (folder / "waypass.db").exists():
+        (folder / "waypass.db").write_bytes(_tables())
     return Services(
-        settings=Settings(network="metro", minimum_notice=HOUR),
+        settings=Settings(network="metro", minimum_notice=HOUR, origin="https://server.test"),
         database=database,
         clock=clock or SetClock(NOW),
         random_bytes=generator.randbytes,
@@ -216,14 +268,70 @@ def make_services(
         keys=keys or KEYRING,
         evidence_signers=signers or SignerSet.of([]),
         notices=outbox or MemoryOutbox(),
+        passwords=Passwords(passes=1, memory=64, lanes=1),
     )
+
+
+@cache
+def _shared_app() -> tuple[FastAPI, FastAPI]:
+    """The application without services, and the console in it."""
+    app = build_app()
+    console = next(route.app for route in app.routes if isinstance(route, Mount))
+    assert isinstance(console, FastAPI)
+    return app, console
+
+
+@cache
+def _tables() -> bytes:
+    """A database file with the tables and nothing in them. Quicker than the migrations; that both make the same is held
+    by a test of its own.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "waypass.db"
+        with closing(Database(f"sqlite:///{file}")) as database:
+            Base.metadata.create_all(database.engine)
+        return file.read_bytes()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Furnished:
+    """A database file with the network above, what was drawn for it, and where that left the randomness."""
+
+    file: bytes
+    tokens: dict[str, str]
+    drawn: tuple[Any, ...]
+
+
+@cache
+def _furnished() -> _Furnished:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        services = make_services(folder)
+        tokens = _furnish(services)
+        services.database.close()
+        drawn = services.indexes.getstate()
+        return _Furnished(file=(folder / "waypass.db").read_bytes(), tokens=tokens, drawn=drawn)
+
+
+def _furnish(services: Services) -> dict[str, str]:
+    """Put the network into the database; the tokens of its staff."""
+    with services.change() as session:
+        changes = network_file.apply(session, NETWORK, random_bytes=services.random_bytes, now=NOW)
+    known_keys.follow(services)
+    return {change.name: change.token for change in changes if change.token is not None}
 
 
 def open_office(folder: Path, *, signers: SignerSet | None = None, keys: IssuerKeys | None = None) -> Office:
     """A server with the network above."""
     clock, outbox = SetClock(NOW), MemoryOutbox()
+    ready = None
+    if keys is None and not is_on_postgresql(folder) and not (folder / "waypass.db").exists():
+        ready = _furnished()
+        (folder / "waypass.db").write_bytes(ready.file)
     services = make_services(folder, signers=signers, clock=clock, outbox=outbox, keys=keys)
-    with services.change() as session:
-        changes = network_file.apply(session, NETWORK, random_bytes=services.random_bytes, now=NOW)
-    tokens = {change.name: change.token for change in changes if change.token is not None}
-    return Office(services=services, app=create_app(services), tokens=tokens, clock=clock, outbox=outbox, folder=folder)
+    if ready is None:
+        tokens = _furnish(services)
+    else:
+        tokens = dict(ready.tokens)
+        services.indexes.setstate(ready.drawn)
+    return Office(services=services, tokens=tokens, clock=clock, outbox=outbox, folder=folder)

@@ -33,7 +33,7 @@ SECONDS = 30.0
 KEY = "the-key-of-station-north"
 GATES = ("gate-a", "gate-b")
 # Long enough for a browser to see an open lane.
-LONG_OPEN = 3.0
+LONG_OPEN = 5.0
 LATEST_STATE = 5.0
 
 

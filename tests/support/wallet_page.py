@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from paho.mqtt.enums import CallbackAPIVersion
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 from tests.house.sources import ROOT
 from tests.support.publishing import wait_for
 
@@ -159,6 +159,8 @@ def _following(store: StatusStore, deployment: Deployment) -> Iterator[None]:
 
     def take(_client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         leaf = message.topic.removeprefix(f"{topics.root}/").split("/")
+        if leaf[-1] == "compact":
+            return  # the same lists in another form
         kind = Kind.HEAD if leaf[0] == "head" else Kind(leaf[2])
         store.receive(kind, bytes(message.payload), now=int(time.time()))
 
@@ -237,6 +239,11 @@ class WalletPage:
         with self.page.expect_event("console", lambda message: message.text == "code renewed"):
             self.page.evaluate(_RENEW)
 
+    def keep_picture(self, name: str) -> None:
+        """For those who want to look: into the folder that WAYPASS_PICTURES names."""
+        if folder := os.environ.get("WAYPASS_PICTURES"):
+            self.page.screenshot(path=Path(folder) / f"wallet-{name}.png", full_page=True)
+
     def violations(self) -> list[str]:
         """What axe-core finds, one line each."""
         return axe_violations(self.page)
@@ -285,6 +292,7 @@ def open_wallet(
     """
     context = browser.new_context(**{"viewport": PHONE, "device_scale_factor": 2, "locale": "en-GB", **options})
     context.set_default_timeout(SECONDS * 1000)
+    expect.set_options(timeout=SECONDS * 1000)
     context.add_init_script(_CLOCK % ahead)
     page = context.new_page()
     wallet = WalletPage(page=page, address=address)

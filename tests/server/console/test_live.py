@@ -42,7 +42,7 @@ SECONDS = 30.0
 def watch(office: Office) -> FleetWatch:
     """The office's readers; its application is made again around it."""
     made = FleetWatch(NETWORK.name, office.clock)
-    office.app = create_app(office.services, fleet_watch=made)
+    office.own_app = create_app(office.services, fleet_watch=made)
     return made
 
 
@@ -130,6 +130,23 @@ def test_what_the_stations_page_says(browser: ConsoleBrowser, watch: FleetWatch)
         "malformed 3",
     ):
         assert words in text
+
+
+def test_what_a_reader_says_of_its_health_is_said_in_chinese(browser: ConsoleBrowser, watch: FleetWatch) -> None:
+    health = {
+        "disk": "the floors can't be written (No space left on device)",
+        "camera north": "camera /dev/video0: no frame for 5 s; check its cable and its power",
+        "lane north": "something that nobody has translated",
+        "crowd key": "ok",
+    }
+    come(watch, "gate-a", health=health)
+    browser.sign_in("ops")
+    browser.get("/ops/language/zh?back=/ops/stations")
+    page = browser.page.text
+    assert "磁盘：<span>最低版本记录无法写入（No space left on device）</span>" in page
+    assert "north 的摄像头：<span>camera /dev/video0：5 秒没有画面；请检查线缆和电源</span>" in page
+    assert "人群钥匙开关：<span>正常</span>" in page
+    assert '通道 north：<span lang="en">something that nobody has translated</span>' in page
 
 
 def test_names_of_readers_and_stations_are_text(browser: ConsoleBrowser, watch: FleetWatch) -> None:

@@ -13,11 +13,12 @@ from waypass_server.console import sessions
 from waypass_server.console.access import FORM_COOKIE, SESSION_COOKIE
 from waypass_server.console.headers import HEADERS
 from waypass_server.console.rendering import LANGUAGE_COOKIE
-from waypass_server.console.sessions import ATTEMPTS, IDLE, LONGEST
-from waypass_server.models.console import ConsoleSession, FailedSignIn
+from waypass_server.console.sessions import IDLE, LONGEST
+from waypass_server.models.console import ConsoleSession
 from waypass_server.models.network import Staff
 from waypass_server.models.records import Event
-from waypass_server.people import ATTEMPT_WINDOW
+from waypass_server.models.sign_in import FailedSignIn
+from waypass_server.signin.attempts import FREE_OF_SOURCE, SOURCE_WINDOW
 from waypass_server.tokens import hash_secret
 
 
@@ -32,7 +33,7 @@ def test_a_token_opens_the_console_and_the_header_says_who_it_is(browser: Consol
     browser.fill("/ops/sign-in", token=browser.office.tokens["proposer"])
     assert browser.address == "/ops/push", "back to where it was meant to go"
     header = browser.text().partition("Are the gates current?")[0]
-    assert "proposer Central · Health office proposes entries" in header
+    assert "proposer Casework · Health office proposes entries" in header
 
 
 def test_the_database_has_no_secret_and_the_log_says_who_signed_in(browser: ConsoleBrowser) -> None:
@@ -72,7 +73,7 @@ def test_signing_in_again_replaces_the_session(browser: ConsoleBrowser) -> None:
     browser.sign_in("approver")
     assert rows(browser.office, ConsoleSession) == 1
     browser.get("/ops/")
-    assert "approver Central" in browser.text()
+    assert "approver approver" in browser.text()
     earlier = ConsoleBrowser(browser.office, cookies=before)
     assert earlier.get("/ops/").url.path == "/ops/sign-in"
 
@@ -104,6 +105,7 @@ def test_how_long_a_session_lasts(browser: ConsoleBrowser, name: str, steps: lis
     assert (browser.address == "/ops/") is alive
     if not alive:
         assert "Your session has ended" in browser.text()
+        assert "note good" not in browser.page.text
 
 
 def test_watching_does_not_keep_a_session_alive(browser: ConsoleBrowser) -> None:
@@ -121,7 +123,7 @@ def test_a_session_outlives_a_restart(browser: ConsoleBrowser) -> None:
     browser.sign_in("desk")
     office = browser.office
     services = make_services(office.folder, clock=office.clock)
-    office.app = create_app(services)
+    office.own_app = create_app(services)
     assert browser.get("/ops/").url.path == "/ops/"
     services.database.close()
 
@@ -173,12 +175,12 @@ def test_a_token_that_does_not_open(browser: ConsoleBrowser, token: str) -> None
 
 def test_wrong_tokens_are_limited_for_an_address_over_a_sliding_window(browser: ConsoleBrowser) -> None:
     browser.get("/ops/sign-in")
-    for _ in range(ATTEMPTS):
+    for _ in range(FREE_OF_SOURCE):
         assert browser.fill("/ops/sign-in", token="wrong").status_code == 401
     assert browser.fill("/ops/sign-in", token=browser.office.tokens["desk"]).status_code == 429
-    assert "Too many wrong tokens came from here." in browser.text()
-    assert rows(browser.office, FailedSignIn) == ATTEMPTS
-    browser.office.later(ATTEMPT_WINDOW)
+    assert "Too many wrong attempts. Wait 30 s, then try again." in browser.text()
+    assert rows(browser.office, FailedSignIn) == FREE_OF_SOURCE
+    browser.office.later(SOURCE_WINDOW)
     assert rows(browser.office, FailedSignIn) == 0
     browser.sign_in("desk")
     assert browser.address == "/ops/"
@@ -303,3 +305,4 @@ def test_a_body_that_is_too_large_is_refused(browser: ConsoleBrowser) -> None:
     browser.sign_in("approver")
     answer = browser.post("/ops/sign-out", [("csrf", "x" * (300 << 10))])
     assert answer.status_code == 413
+    assert "<html" in answer.text

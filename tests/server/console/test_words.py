@@ -8,11 +8,17 @@ import pytest
 from babel.messages.pofile import read_po
 from scripts.console_words import faults, mo_bytes, read_template
 
+from waypass_server.console.event_words import EVENTS, RECORDS, SUBJECTS
 from waypass_server.console.rendering import DONE
 from waypass_server.console.words import DOMAIN, LANGUAGES, LOCALE, NEVER, REFUSALS, TABLE, Speech, preferred
+from waypass_server.life import RULES, Action
 from waypass_server.models.lists_of_people import Exclusion
+from waypass_server.models.rules import ProposalState
 from waypass_server.refusals import Problem
 
+SERVER = LOCALE.parents[1]
+OTHER_TEXTS = {"staff.id"}
+"""Names of columns that look like names of events."""
 CATALOGUES = sorted(LOCALE.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
 PLACES = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+>")
 
@@ -114,3 +120,18 @@ def test_times_for_programs_and_for_people_without_script() -> None:
 )
 def test_the_language_of_a_browser(accepted: str, language: str) -> None:
     assert preferred(accepted) == language
+
+
+def test_every_event_that_the_server_writes_has_words() -> None:
+    """Found as texts in the code; `entry.` and the like before a member of a closed set are put together here."""
+    source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SERVER.rglob("*.py")))
+    written = {
+        each for each in re.findall(r'"([a-z][a-z-]+\.(?!html)[a-z-]+)"', source) if each.partition(".")[0] in RECORDS
+    }
+    written |= {"console.signed-in", "desk-code.made", "wallet.enrolled", "passes.issued", "paper-pass.issued"}
+    written |= {f"entry.{action.value}" for action in Action if RULES[action].end is not None}
+    written |= {f"rule-proposal.{state.value}" for state in ProposalState if state is not ProposalState.OPEN}
+    written |= {f"objection.{each}" for each in ("lifted", "upheld")}
+    written |= {f"{each}.added" for each in ("network", "scope", "authority", "staff")}
+    assert written - EVENTS.keys() - OTHER_TEXTS == set()
+    assert {each for subjects in SUBJECTS.values() for each in subjects} == RECORDS.keys()

@@ -74,7 +74,8 @@ def test_a_proposal_waits_and_says_so(proposing: ConsoleBrowser) -> None:
     text = proposing.text()
     assert "Proposed. It waits for another person" in text
     assert "You proposed this, so another person must approve it." in text
-    assert [form.action for form in proposing.forms()] == ["/ops/sign-out", "/ops/entries/1/withdraw"]
+    steps = ["/ops/entries/1/withdraw", "/ops/entries/1/case"]
+    assert [form.action for form in proposing.forms()] == ["/ops/sign-out", *steps]
     entry = proposing.office.do("proposer", "GET", "/entries/1")
     assert (entry["person"], entry["effect"], entry["scopes"]) == ("p-1", "red", [RIDE])
     assert (entry["starts_at"], entry["ends_at"], entry["reason"]) == (NOW, NOW + 20 * DAY, REASON)
