@@ -1,4 +1,5 @@
-"""The `waypass` command: `demo`, the whole system on this machine, and `inspect`, what an object holds."""
+"""The `waypass` command: `demo`, the whole system on this machine, `inspect`, what an object holds, and `fleet`, many
+readers at a broker."""
 
 import json
 import os
@@ -20,8 +21,10 @@ from rich.text import Text
 
 from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import TrustSet, read_trust_set
+from waypass_protocol.notes import NoteKey, read_note_key
 from waypass_simulator.errors import SimulatorError, UsageError
-from waypass_simulator.inspection import Context, Step, inspect, looks_like_text
+from waypass_simulator.inspection import Context, inspect, looks_like_text
+from waypass_simulator.steps import Step
 
 app = typer.Typer(
     name="waypass",
@@ -45,14 +48,21 @@ _MARKS = {True: ("yes", "green"), False: ("no", "red"), None: ("-", "yellow")}
 def inspect_command(
     what: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A Waypass text, or a file that holds an object.")],
     keys: Annotated[Path | None, typer.Option(help="The network's trust set (JWKS), to verify signatures.")] = None,
+    log_key: Annotated[
+        list[str] | None,
+        typer.Option(help="A key of the network's public log (NAME+HASH+KEY), or a file with one a line."),
+    ] = None,
     at: Annotated[int | None, typer.Option(help="Judge at this UNIX time instead of now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, a step each.")] = False,
 ) -> None:
-    """Show what a Waypass text, status list, delta or head holds, step by step, and what verifies.
+    """Show what a Waypass text, status list, delta or head, a checkpoint or proof of the public log holds.
+
+    Step by step, and what verifies.
 
     Exit code 0: nothing speaks against it; 1: a step failed; 2: bad use.
     """
-    context = Context(trust=_load_keys(keys), now=int(time.time()) if at is None else at)
+    now = int(time.time()) if at is None else at
+    context = Context(trust=_load_keys(keys), now=now, log_keys=_load_log_keys(log_key or []))
     steps = inspect(_load(what), context)
     if as_json:
         for step in steps:
@@ -90,6 +100,38 @@ def demo_command(
         _play_story(console, folder, chosen, report)
     else:
         _live(console, folder, chosen, port)
+
+
+@app.command("fleet")
+def fleet_command(
+    config: Annotated[Path | None, typer.Option(help="A TOML file with all settings; options go before it.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="The network's trust set (JWKS).")] = None,
+    broker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Where the broker is; several are dealt out in turn."),
+    ] = None,
+    readers: Annotated[int | None, typer.Option(help="Full readers: own lists, every signature verified.")] = None,
+    light: Annotated[int | None, typer.Option(help="Light ones besides: a connection that takes heads.")] = None,
+    habit: Annotated[
+        list[str] | None,
+        typer.Option(help="steady, late, sleeper, flapping, rebooting, clock or disk; several are dealt out in turn."),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
+    events: Annotated[Path | None, typer.Option(help="Write what happens to this file, a JSON object a line.")] = None,
+) -> None:
+    """Be many readers at a broker without passwords, until SIGTERM; then print what each holds (JSON)."""
+    from waypass_simulator.fleet.command import read_settings, run
+
+    given = {
+        "keys": keys,
+        "brokers": broker or None,
+        "readers": readers,
+        "light": light,
+        "habits": habit or None,
+        "seconds": seconds,
+        "events": events,
+    }
+    run(read_settings(config, {name: value for name, value in given.items() if value is not None}))
 
 
 def _play_story(console: Console, folder: Path | None, seed: int, report: Path | None) -> None:
@@ -180,6 +222,18 @@ def _load_keys(path: Path | None) -> TrustSet | None:
         return read_trust_set(path.read_bytes())
     except (OSError, ProtocolError) as error:
         raise UsageError(f"--keys {path}: {error}") from None
+
+
+def _load_log_keys(given: list[str]) -> tuple[NoteKey, ...]:
+    """Keys as they are, or the lines of files. Raises `UsageError`."""
+    keys: list[NoteKey] = []
+    for each in given:
+        try:
+            lines = [each] if "+" in each else Path(each).read_text(encoding="utf-8").splitlines()
+            keys += [read_note_key(line.strip()) for line in lines if line.strip()]
+        except (OSError, ValueError, ProtocolError) as error:
+            raise UsageError(f"--log-key {each}: {error}") from None
+    return tuple(keys)
 
 
 def _print_steps(steps: list[Step]) -> None:

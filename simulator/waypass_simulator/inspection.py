@@ -2,50 +2,45 @@
 
 The steps are those of the wire format, in its order, made with the protocol's own functions; the first that fails ends
 the inspection and says what was expected and what came. Without keys the signatures are left unchecked and the step
-says so. Status, policy and re-entry are a gate's business and are not judged here.
+says so. Checkpoints and proofs of the public log are in `log_inspection`. Status, policy and re-entry are a gate's
+business and are not judged here.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from hashlib import sha256
 
 from waypass_protocol import cbor, cose
 from waypass_protocol.cose import Envelope, Header
 from waypass_protocol.errors import Malformed, ProtocolError
 from waypass_protocol.keys import TrustSet, Use
+from waypass_protocol.notes import NoteKey
 from waypass_protocol.passes import MAX_TEXT, PASS_PREFIX, Aspect, Pass, SignedPass, decode_base45, parse_pass
+from waypass_protocol.policy import Policy
 from waypass_protocol.presentation import PRESENTATION_PREFIX, Presentation, read_presentation
 from waypass_protocol.status import Delta, Head, Snapshot, read_delta, read_head, read_snapshot
+from waypass_simulator.log_inspection import checkpoint_steps, looks_like_note, looks_like_proof, proof_steps
+from waypass_simulator.steps import Step, moment
 
 STATUS_NAMES = ("valid", "invalid", "suspended", "reserved")
 _PREFIXES = (PASS_PREFIX, PRESENTATION_PREFIX)
-_STATUS_HEADERS = (Header.SNAPSHOT, Header.DELTA, Header.HEAD)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One step. `ok` is None where nothing could be checked; `fields` are what it found, by name."""
-
-    name: str
-    ok: bool | None
-    says: str
-    fields: dict[str, object] = field(default_factory=dict)
+_STATUS_HEADERS = (Header.SNAPSHOT, Header.COMPACT, Header.DELTA, Header.HEAD)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """What to check against: keys may be absent; `now` is in UNIX seconds."""
+    """What to check against: keys may be absent; `now` is in UNIX seconds. `log_keys` are those of the public log."""
 
     trust: TrustSet | None
     now: int
+    log_keys: tuple[NoteKey, ...] = ()
 
 
 Steps = Iterator[Step]
 
 
 def inspect(data: bytes, context: Context) -> list[Step]:
-    """The steps of a text or of a status message, up to the first that fails."""
+    """The steps of a text, a status message, a checkpoint or a proof file, up to the first that fails."""
     steps: list[Step] = []
     try:
         for step in _steps(data, context):
@@ -63,7 +58,11 @@ def looks_like_text(data: bytes) -> bool:
 
 
 def _steps(data: bytes, context: Context) -> Steps:
-    if looks_like_text(data):
+    if looks_like_proof(data):
+        yield from proof_steps(data, context.log_keys)
+    elif looks_like_note(data):
+        yield from checkpoint_steps(data, context.log_keys)
+    elif looks_like_text(data):
         yield from _text_steps(data.decode("utf-8", errors="replace").rstrip("\r\n"), context)
     else:
         yield from _message_steps(data, context)
@@ -117,7 +116,7 @@ def _signature_steps(signed_pass: SignedPass, presentation: Presentation | None,
 
 def _times_step(pass_: Pass, now: int) -> Step:
     starts = pass_.iat if pass_.nbf is None else max(pass_.iat, pass_.nbf)
-    if now < starts:
+    if starts > now + Policy().clock_skew:
         return Step(name="times", ok=False, says=f"not yet valid at {moment(now)}")
     if now >= pass_.exp:
         return Step(name="times", ok=False, says=f"expired at {moment(pass_.exp)}")
@@ -161,6 +160,7 @@ def _message_steps(data: bytes, context: Context) -> Steps:
         return
     readers: dict[Header, Callable[[bytes, TrustSet, int], Snapshot | Delta | Head]] = {
         Header.SNAPSHOT: read_snapshot,
+        Header.COMPACT: read_snapshot,
         Header.DELTA: read_delta,
         Header.HEAD: read_head,
     }
@@ -175,7 +175,7 @@ def _message_steps(data: bytes, context: Context) -> Steps:
 
 def _which_message(data: bytes) -> tuple[Header, Envelope]:
     """Find the one kind whose header fits. Raises `Malformed` with the reason that is most telling."""
-    problem = Malformed("expected a Waypass text, a status list, a delta or a head")
+    problem = Malformed("expected a Waypass text, a status list, a delta, a head, a checkpoint or a proof file")
     for header in _STATUS_HEADERS:
         try:
             return header, cose.parse(data, header)
@@ -207,7 +207,8 @@ def _message_fields(message: Snapshot | Delta | Head) -> dict[str, object]:
             }
         case Head():
             rows = [{"list": row.uri, "version": row.version, "sha256": row.digest.hex()} for row in message.rows]
-            return {"network": message.network, "iat": moment(message.iat), "sequence": message.sequence, "rows": rows}
+            head = {"network": message.network, "iat": moment(message.iat), "sequence": message.sequence, "rows": rows}
+            return head if message.checkpoint is None else {**head, "checkpoint": message.checkpoint}
 
 
 def count_statuses(packed: bytes) -> dict[str, int]:
@@ -238,12 +239,5 @@ def _raw(payload: object) -> dict[str, object]:
 
 def _error_name(error: ProtocolError) -> str:
     words = {"Malformed": "form", "UnknownKey": "issuer's key", "BadSignature": "signature", "TooLarge": "size"}
+    words |= {"BadProof": "proof", "WrongPlace": "log"}
     return words.get(type(error).__name__, type(error).__name__)
-
-
-def moment(seconds: int) -> str:
-    """UNIX seconds and the same as a date, where there is one."""
-    try:
-        return f"{seconds} ({datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%d %H:%M:%SZ})"
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds} (beyond the calendar)"

@@ -12,7 +12,8 @@ from tests.support.issuing import HOUR, NOW, make_issuer
 
 from waypass_protocol.bits import INVALID, LIST_INDEXES
 from waypass_protocol.passes import Aspect
-from waypass_simulator.inspection import Context, Step, count_statuses, inspect
+from waypass_simulator.inspection import Context, count_statuses, inspect
+from waypass_simulator.steps import Step
 
 ISSUER = make_issuer()
 WITH_KEYS = Context(trust=ISSUER.trust, now=NOW)
@@ -48,12 +49,18 @@ def test_a_presentation_shows_both_signatures() -> None:
         ("too long", "WP1:" + "0" * 1100, WITH_KEYS, "form", "expected at most 1024 characters, got 1104"),
         ("expired", ISSUER.paper(iat=NOW - 48 * HOUR), WITH_KEYS, "times", "expired at"),
         ("not yet", ISSUER.paper(iat=NOW + HOUR), WITH_KEYS, "times", "not yet valid"),
+        ("just not yet", ISSUER.paper(iat=NOW + 61), WITH_KEYS, "times", "not yet valid"),
     ],
 )
 def test_the_first_step_that_fails_is_the_last(name: str, text: str, context: Context, step: str, says: str) -> None:
     found = by_name(inspect(text.encode(), context))[step]
     assert says in found.says, name
     assert found.ok is (None if name == "no keys" else False)
+
+
+def test_the_issuer_s_clock_may_be_a_minute_ahead() -> None:
+    step = by_name(inspect(ISSUER.paper(iat=NOW + 60).encode(), WITH_KEYS))["times"]
+    assert (step.ok, step.says.startswith("current at")) == (True, True)
 
 
 def test_a_bare_bound_pass_counts_for_nothing() -> None:
@@ -120,3 +127,19 @@ def test_the_command_answers_by_exit_code(tmp_path: Path) -> None:
     wrong = run(ISSUER.paper(), "--keys", str(message))
     assert wrong.returncode == 2
     assert "trust set: expected a JSON object" in wrong.stderr
+
+
+def test_a_compact_snapshot_is_shown_as_the_list_that_it_is() -> None:
+    held = ISSUER.status_list()
+    held.change(3, 70)
+    steps = by_name(inspect(held.compact(), WITH_KEYS))
+    assert all(step.ok for step in steps.values())
+    assert "application/waypass-compact+cbor" in steps["message"].says
+    standard = by_name(inspect(held.snapshot(), WITH_KEYS))
+    assert steps["payload"].fields == standard["payload"].fields
+    assert steps["payload"].fields["statuses"] == {
+        "valid": LIST_INDEXES - 2,
+        "invalid": 2,
+        "suspended": 0,
+        "reserved": 0,
+    }

@@ -44,21 +44,25 @@ def test_a_line_that_does_not_come_says_what_came_instead() -> None:
 
 
 def test_ending_it_three_ways() -> None:
+    ended = []
     with python("import time; print('up'); time.sleep(60)") as program:
+        ended.append(f"output of {program.pid}")
         program.wait_for_line("up", stream=Stream.STDOUT, timeout=SECONDS)
         assert program.exit_code is None
         assert program.terminate() == -signal.SIGTERM
     with python("import time; time.sleep(60)") as program:
+        ended.append(f"output of {program.pid}")
         program.kill()
         assert program.exit_code == -signal.SIGKILL
         program.kill()
     with python("import time; time.sleep(60)") as program:
+        ended.append(f"output of {program.pid}")
         program.pause()
         with pytest.raises(ProgramError, match=r"expected an end within 0\.1 s"):
             program.terminate(timeout=0.1)
         program.resume()
         assert program.wait(timeout=SECONDS) == -signal.SIGTERM
-    assert not any(thread.name.startswith("output of") for thread in threading.enumerate())
+    assert not any(thread.name in ended for thread in threading.enumerate())
 
 
 def test_standard_input_is_given_whole_and_a_program_may_ignore_it() -> None:

@@ -22,6 +22,8 @@ from waypass_simulator.errors import SimulatorError
 from waypass_simulator.processes import Program, Stream, free_port, wait_for_port
 
 START_SECONDS = 60.0
+CITY = ["harbour", "museum", "university", "market", "airport", "park"]
+"""The stations of the readers elsewhere."""
 
 AUTHORITY = "Transit Office"
 AUTHORITY_CONTACT = "objections@transit.example, desk 4, city hall"
@@ -65,6 +67,11 @@ desk = "approvals"
 roles = ["approver", "admin"]
 
 [[staff]]
+name = "mira"
+desk = "supervision"
+roles = ["approver"]
+
+[[staff]]
 name = "rosa"
 desk = "objections"
 roles = ["reviewer"]
@@ -96,13 +103,16 @@ def run(*arguments: str | Path, stdin: str | None = None, timeout: float = START
 class Deployment:
     """The programs of one demonstration. `folder` is new and empty; `evidence_signers` are certificates (DER).
 
-    With `pages` the gates serve theirs, and the station's box runs. `keep`: how many lines of each program are held.
+    With `pages` the gates serve theirs, and the station's box runs. `city`: how many readers there are elsewhere, which
+    hold the lists as every reader does and have neither camera nor people (`waypass fleet`). `keep`: how many lines of
+    each program are held.
     """
 
     folder: Path
     evidence_signers: Mapping[str, bytes] = field(default_factory=dict)
     gate_names: Sequence[str] = ("gate-a", "gate-b")
     pages: bool = False
+    city: int = 0
     open_seconds: float = OPEN_SECONDS
     keep: int | None = None
 
@@ -119,6 +129,7 @@ class Deployment:
         self.gates: dict[str, Gate] = {}
         self.broker: Program | None = None
         self.server: Program | None = None
+        self.fleet: Program | None = None
 
     @property
     def address(self) -> str:
@@ -165,6 +176,7 @@ class Deployment:
     def _make_keys(self) -> None:
         keys = ("--network", NETWORK, "--dir", self.folder / "keys")
         run("waypass-server", "keys", "make", "--use", "pass", "--use", "status", "--days", "30", *keys)
+        run("waypass-server", "keys", "make", "--use", "log", "--days", "30", *keys)
 
     def _apply_network(self) -> None:
         """Network and staff, with the command that an operator uses."""
@@ -221,8 +233,32 @@ class Deployment:
             self.station.close()
             self.station = None
 
+    def start_city(self) -> None:
+        """Start the readers elsewhere, if there are any. Returns at once."""
+        if not self.city:
+            return
+        settings = {
+            "keys": f"{self.gate_names[0]}/keys.jwks",
+            "brokers": [f"127.0.0.1:{self.broker_port}"],
+            "readers": self.city,
+            "prefix": "city",
+            "stations": CITY,
+            "scope": RIDE,
+        }
+        configuration = self.folder / "city.toml"
+        lines = (f"{name} = {json.dumps(value)}" for name, value in settings.items())
+        configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.fleet = Program([console_script("waypass"), "fleet", "--config", configuration], keep=self.keep)
+
+    def kill_city(self) -> None:
+        """SIGKILL."""
+        if self.fleet is not None:
+            self.fleet.close()
+            self.fleet = None
+
     def close(self) -> None:
         """End every program of this deployment."""
+        self.kill_city()
         self.kill_station()
         for gate in self.gates.values():
             gate.close()
@@ -249,6 +285,7 @@ class Deployment:
             "broker": f"mqtt://127.0.0.1:{self.broker_port}",
             "evidence_signers": "signers",
             "minimum_notice": 1,
+            "checkpoint_after": 2,
         }
         if self.pages:
             self._station_key_file.write_text(f"{self.station_key}\n", encoding="utf-8")

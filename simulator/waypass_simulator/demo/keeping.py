@@ -61,6 +61,7 @@ def keepers(deployment: Deployment, note: Note) -> list[Keeper]:
         Keeper(name="The broker", program=lambda: deployment.broker, start=deployment.start_broker, note=note),
         Keeper(name="The server", program=lambda: deployment.server, start=deployment.start_server, note=note),
         Keeper(name="The station's box", program=lambda: deployment.station, start=deployment.start_station, note=note),
+        Keeper(name="The other stations", program=lambda: deployment.fleet, start=deployment.start_city, note=note),
         *(
             Keeper(name=name, program=lambda gate=gate: gate.program, start=gate.launch_again, note=note)  # type: ignore[misc]
             for name, gate in deployment.gates.items()

@@ -5,7 +5,8 @@ In this order; whatever happens on the way, every program that was started is en
 1. the front door's port is taken, before anything else is started
 2. broker, server, two gates with their pages, and the station's box start as programs of their own
 3. a basis with a short notice is registered by two people, so that a visitor can see an entry take effect
-4. people begin to come, the addresses are printed, and the time until the first gate opened
+4. people begin to come, the addresses are printed, and the time until the first gate opened; readers at other
+   stations, which only hold the lists, come last, since nobody waits for them
 5. a program that ends by itself is started again, and that is said
 6. it ends with the block that it runs in
 
@@ -44,6 +45,7 @@ from waypass_simulator.stage.stage import Link, Play, Stage
 NOTICE: Final = 5
 BASIS: Final = "Short notice, for this demonstration"
 LINES: Final = 5_000
+CITY: Final = 24
 HALLS: Final = (11, 1)
 """Seeds of the halls that the two cameras look into."""
 
@@ -52,14 +54,15 @@ _LOOK_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Living:
-    """What a run is given. `port` as in `door.listen`, `pause` as in `Walkway`; `keep` is how many lines of a program
-    are held.
+    """What a run is given. `port` as in `door.listen`, `pause` as in `Walkway`, `city` as in `Deployment`; `keep` is
+    how many lines of a program are held.
     """
 
     folder: Path
     seed: int
     port: int | None = None
     pause: tuple[float, float] = PAUSE_SECONDS
+    city: int = CITY
     keep: int = LINES
 
 
@@ -95,6 +98,7 @@ def running(living: Living, note: Callable[[str], None]) -> Iterator[Run]:
         folder=living.folder,
         evidence_signers={"demonstration": authority.certificate_der},
         pages=True,
+        city=living.city,
         open_seconds=OPEN_SECONDS,
         keep=living.keep,
     )
@@ -113,6 +117,9 @@ def running(living: Living, note: Callable[[str], None]) -> Iterator[Run]:
         for walkway in run.walkways.values():
             walkway.start()
         register_basis(deployment, notice=NOTICE, title=BASIS)
+        deployment.start_city()
+        if living.city:
+            note(f"{living.city} readers at other stations hold the lists; the console's push view shows each of them.")
         play.append(_play(run))
         stop = threading.Event()
         keeper = threading.Thread(

@@ -1,0 +1,1 @@
+"""Many readers in one process, over real connections."""
