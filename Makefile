@@ -2,9 +2,9 @@
 
 PY := .venv/bin/python
 SYSTEM_DEMO := libzbar0
-SYSTEM_TEST := libzbar0 mosquitto systemd chromium
+SYSTEM_TEST := libzbar0 mosquitto nats-server postgresql systemd chromium espeak-ng
 
-.PHONY: help setup setup-test wallet demo story test check bench soak fuzz lock clean
+.PHONY: help setup setup-test wallet demo story test check bench soak chaos fuzz lives lock clean
 
 help:
 	@echo "make demo    the whole system on this machine, to look at and to try, until Ctrl-C"
@@ -13,7 +13,9 @@ help:
 	@echo "make check   ruff and mypy over code and tests"
 	@echo "make bench   the benchmarks, each beside its peer and its floor"
 	@echo "make soak    a reader for an hour while everything fails at random; MINUTES=30 for another time"
+	@echo "make chaos   server, broker and 1,000 connections for ten minutes while everything fails; MINUTES=2"
 	@echo "make fuzz    a million inputs for each decoder"
+	@echo "make lives   a thousand lives of entries at random, against a model; LIVES=10000 for more"
 	@echo "make wallet  build the traveller's pages that the server serves under /wallet/"
 	@echo "make setup   make .venv and check the system packages"
 	@echo "make lock    lock the dependencies anew"
@@ -34,9 +36,9 @@ demo: wallet
 story: setup
 	@.venv/bin/waypass demo --headless
 
-# Two processes: most tests wait for programs, brokers and disks.
+# More processes than cores: most tests wait for programs, brokers and disks.
 test: setup-test
-	@$(PY) -m pytest -n 2 --dist worksteal
+	@$(PY) -m pytest -n 4 --dist worksteal
 
 # Needs no system packages.
 check:
@@ -49,15 +51,28 @@ bench: setup-test
 	@$(PY) benchmarks/decision.py
 	@$(PY) benchmarks/propagation.py --broker embedded
 	@$(PY) benchmarks/propagation.py --broker mosquitto
+	@$(PY) benchmarks/propagation.py --broker mosquitto --readers 50 --readers 500 --changes 60
 	@$(PY) benchmarks/decode.py
+	@$(PY) benchmarks/gate.py
+	@$(PY) benchmarks/status_list.py
+	@$(PY) benchmarks/cold_start.py
+	@$(PY) benchmarks/issue.py
+	@$(PY) benchmarks/import.py --rows 100000
 
-MINUTES ?= 60
-
+soak: MINUTES ?= 60
 soak: setup-test
 	@$(PY) benchmarks/soak.py --minutes $(MINUTES)
 
+chaos: MINUTES ?= 10
+chaos: setup-test
+	@$(PY) benchmarks/chaos.py --minutes $(MINUTES)
+
 fuzz: setup
 	@nice $(PY) -m tests.fuzz --inputs 1000000
+
+lives: LIVES ?= 1000
+lives: setup
+	@WAYPASS_LIVES=$(LIVES) nice $(PY) -m pytest tests/server/test_life_machine.py
 
 # Names no registry: the file holds names, versions and hashes only.
 lock: setup

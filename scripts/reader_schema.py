@@ -1,13 +1,14 @@
-"""Writes firmware-config/reader.schema.json: what may stand in `reader.toml`, for editors and deployment tools.
+"""Writes firmware-config/reader.schema.json and station.schema.json: what may stand in `reader.toml` and in
+`station.toml`, for editors and deployment tools.
 
 1. tables that are pydantic models come from the models
 2. the policy and the frame sources are read by functions of their own: their names, types and defaults come from their
    records, and their ranges and descriptions from the tables below. A setting without a description ends this script
 3. TOML has no null, so a key that may be absent is not described as null
-4. `--check` writes nothing; exit code 1 when the file differs
+4. `--check` writes nothing; exit code 1 when a file differs
 
-The schema cannot say everything: that password_file needs a username, that pins and lane names differ, that files are
-there. `waypass-reader run` says the rest. Run it with the project's Python.
+A schema cannot say everything: that password_file needs a username, that pins and lane names differ, that files are
+there. `waypass-reader run` and `waypass-reader station` say the rest. Run it with the project's Python.
 """
 
 import argparse
@@ -23,10 +24,13 @@ from typing import Any, get_args, get_type_hints
 from waypass_protocol.policy import Policy
 from waypass_reader.config import ReaderTable
 from waypass_reader.frames.configuration import BAUDS, KINDS
+from waypass_reader.station.config import StationTable
 
 SCHEMA = Path(__file__).resolve().parent.parent / "firmware-config" / "reader.schema.json"
+STATION_SCHEMA = SCHEMA.with_name("station.schema.json")
 
 NAME = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
+ADDRESS = {"pattern": r"^https?://[^/?#@\s]"}
 PIXELS = {"minimum": 16, "maximum": 8192}
 RATE = {"exclusiveMinimum": 0, "maximum": 1000}
 SECONDS = {"minimum": 0}
@@ -58,7 +62,7 @@ SOURCES: Mapping[str, tuple[str, Mapping[str, object]]] = {
         {"minimum": 0, "maximum": 1000},
     ),
     "exposure_for_codes": ("Whether the exposure is corrected for telephones in the dark and paper in the sun.", {}),
-    "path": ("The file or folder; beside reader.toml when it is not absolute.", {"minLength": 1}),
+    "path": ("The file, folder or named pipe; beside reader.toml when it is not absolute.", {"minLength": 1}),
     "paced": ("Whether the video runs at its rate, or as fast as the reader asks.", {}),
     "loop": ("Whether the video begins again at its end.", {}),
     "follow": ("Whether pictures may still arrive.", {}),
@@ -67,7 +71,7 @@ SOURCES: Mapping[str, tuple[str, Mapping[str, object]]] = {
 
 
 def make_schema() -> dict[str, Any]:
-    """The whole schema."""
+    """The schema of `reader.toml`."""
     schema: dict[str, Any] = _plain(ReaderTable.model_json_schema())
     tables = schema["$defs"]
     for record in KINDS.values():
@@ -90,6 +94,17 @@ def make_schema() -> dict[str, Any]:
         **schema,
         "$defs": dict(sorted(tables.items())),
     }
+
+
+def make_station_schema() -> dict[str, Any]:
+    """The schema of `station.toml`."""
+    schema: dict[str, Any] = _plain(StationTable.model_json_schema(by_alias=True))
+    for name in ("station", "network"):
+        schema["properties"][name] |= NAME
+    reader = schema["$defs"]["ReaderOfStation"]["properties"]
+    reader["id"] |= NAME
+    reader["pages"] |= ADDRESS
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "station.toml", **schema}
 
 
 def as_text(schema: Mapping[str, Any]) -> str:
@@ -133,11 +148,11 @@ def _plain(node: Any) -> Any:
         return [_plain(one) for one in node]
     if not isinstance(node, dict):
         return node
-    plain = dict(_members(node))
-    if plain.get("anyOf") and len(plain["anyOf"]) == 1:
-        (only,) = plain.pop("anyOf")
-        plain |= only
-    return plain
+    table = dict(_members(node))
+    if table.get("anyOf") and len(table["anyOf"]) == 1:
+        (only,) = table.pop("anyOf")
+        table |= only
+    return table
 
 
 def _members(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -153,17 +168,19 @@ def _members(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def main() -> int:
-    """Write the file, or compare it."""
-    arguments = argparse.ArgumentParser(description="Write firmware-config/reader.schema.json.")
-    arguments.add_argument("--check", action="store_true", help="write nothing; exit code 1 when the file differs")
-    text = as_text(make_schema())
-    if not arguments.parse_args().check:
-        SCHEMA.write_text(text, encoding="utf-8")
-        return 0
-    if SCHEMA.exists() and SCHEMA.read_text(encoding="utf-8") == text:
-        return 0
-    sys.stderr.write(f"{SCHEMA.name} is not what the configuration's code says; run scripts/reader_schema.py\n")
-    return 1
+    """Write the files, or compare them."""
+    arguments = argparse.ArgumentParser(description="Write the schemas in firmware-config.")
+    arguments.add_argument("--check", action="store_true", help="write nothing; exit code 1 when a file differs")
+    check = arguments.parse_args().check
+    faults = 0
+    for path, make in ((SCHEMA, make_schema), (STATION_SCHEMA, make_station_schema)):
+        text = as_text(make())
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.stderr.write(f"{path.name} is not what the configuration's code says; run scripts/reader_schema.py\n")
+            faults += 1
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":
