@@ -1,9 +1,12 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support import postgresql as programs
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +17,13 @@ def shared_dir() -> Path:
     if not (folder / "vectors").is_dir():
         pytest.skip("the shared vectors are not beside this checkout; WAYPASS_SHARED names another place")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[programs.Cluster]:
+    """A PostgreSQL for this test process."""
+    with closing(programs.start()) as cluster:
+        yield cluster
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

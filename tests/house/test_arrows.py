@@ -20,7 +20,7 @@ EXTRA_OF = {"waypass_reader": "reader", "waypass_server": "server", "waypass_sim
 # Used where it is there: it comes with a Raspberry Pi's system, not from a package index.
 FROM_THE_SYSTEM = {"picamera2", "libcamera"}
 # What a library hands out as part of its own interface.
-COMES_WITH = {"starlette": "fastapi"}
+COMES_WITH = {"joserfc": "authlib", "starlette": "fastapi"}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

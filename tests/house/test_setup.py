@@ -65,3 +65,10 @@ def test_missing_packages_are_named_with_the_command_where_they_cannot_be_instal
         "setup: missing system packages: no-such-package nor-this",
         "setup: install them with: sudo apt-get install --no-install-recommends no-such-package nor-this",
     ]
+
+
+@pytest.mark.parametrize("package", ["mosquitto", "chromium", "espeak-ng"])
+def test_a_program_that_is_there_is_not_missing_however_it_was_installed(bare: Path, package: str) -> None:
+    program(bare / package, "exit 0")
+    _, said = setup(bare, package, "no-such-package", python=sys.executable)
+    assert said.splitlines()[0] == "setup: missing system packages: no-such-package"

@@ -22,7 +22,7 @@ pytestmark = needs_mosquitto
 
 ROOT = "waypass/1/metro"
 HEAD = f"{ROOT}/head"
-STATUS = {HEAD, f"{ROOT}/status/17/snapshot", f"{ROOT}/status/17/delta/3"}
+STATUS = {HEAD, f"{ROOT}/status/17/snapshot", f"{ROOT}/status/17/compact", f"{ROOT}/status/17/delta/3"}
 LEAVES = ("presence", "state", "live", "counts")
 LOGINS = ("server", "north-1", "north-2", "east-1", "station", "bridge-north")
 

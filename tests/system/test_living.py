@@ -25,6 +25,7 @@ from tests.support.living import (
 )
 from tests.support.wallet_page import open_browser, require_wallet
 
+from waypass_simulator.demo.deployment import CITY
 from waypass_simulator.demo.living import BASIS, NOTICE
 
 pytestmark = pytest.mark.timeout(600)
@@ -113,7 +114,22 @@ def test_people_go_on_without_server_and_broker_and_when_they_are_back(show: Sho
     assert show.run.visitors.welcome().code
 
 
-@pytest.mark.parametrize("name", ["The server", "The broker", "gate-b", "The station's box"])
+def test_readers_elsewhere_turn_current_before_ones_eyes(browser: Browser, show: Show) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, locale="en-GB")
+    page = context.new_page()
+    page.goto(show.run.sign_in("otto"))
+    page.get_by_text("Filled in from your link").wait_for()
+    page.get_by_role("button", name="Sign in with the token").click()
+    page.get_by_role("heading", level=1).wait_for()
+    page.goto(f"{show.run.address}/ops/push")
+    for station in CITY:
+        reader = page.locator(f"section.station[data-name={station}] .reader")
+        expect(reader).to_have_count(1)
+        expect(reader).to_contain_class("current")
+    context.close()
+
+
+@pytest.mark.parametrize("name", ["The server", "The broker", "gate-b", "The station's box", "The other stations"])
 def test_a_program_that_is_killed_is_started_again_and_that_is_said(show: Show, name: str) -> None:
     deployment = show.run.deployment
 
@@ -123,6 +139,7 @@ def test_a_program_that_is_killed_is_started_again_and_that_is_said(show: Show, 
             "The broker": deployment.broker,
             "The station's box": deployment.station,
             "gate-b": deployment.gates["gate-b"].program,
+            "The other stations": deployment.fleet,
         }[name]
 
     killed = program()
@@ -149,7 +166,7 @@ def signed_in(stage: StagePage, link: str) -> Iterator[Page]:
     page = opened.value
     page.get_by_text("Filled in from your link").wait_for()
     assert "#" not in page.url
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in with the token").click()
     page.get_by_role("heading", level=1).wait_for()
     yield page
     page.close()

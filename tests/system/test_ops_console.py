@@ -2,12 +2,24 @@
 the gate that turns current, an emergency, an undo, the desk; and every page in its forms.
 """
 
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
-from tests.support.console_page import ConsolePage, open_console
+from playwright.sync_api import Browser, expect, sync_playwright
+from tests.support.casework import (
+    COUGH_RULES,
+    HOSPITAL,
+    HOUR,
+    REASON,
+    basis_in_force,
+    basis_text,
+    entry_text,
+    proposing_rules,
+    put_rules_in_force,
+)
+from tests.support.console_page import LOOKS, ConsolePage, open_console
 from tests.support.many_readers import ManyReaders, many_readers
 from tests.support.publishing import wait_for
 from tests.support.wallet_page import Town, open_browser, open_town, open_wallet, require_wallet
@@ -15,12 +27,9 @@ from tests.support.wallet_page import Town, open_browser, open_town, open_wallet
 from waypass_protocol.keys import read_trust_set
 from waypass_protocol.messages import Presence
 from waypass_simulator.api import Api
-from waypass_simulator.demo.deployment import AUTHORITY, Deployment
+from waypass_simulator.demo.deployment import Deployment
 from waypass_simulator.demo.gate import RIDE
 
-HOSPITAL = 2
-HOUR = 3600
-REASON = "On 3 May at North station a member of staff was struck."
 STATIONS = {
     f"{station}-{number}": station
     for station in ("north", "harbour", "market", "stadium", "university", "east")
@@ -48,26 +57,6 @@ def console(browser: Browser, town: Town) -> Iterator[ConsolePage]:
         yield opened
 
 
-def basis(town: Town, *, notice: int, title: str = "Ban from travel after assault on staff") -> int:
-    """In force, by two people."""
-    text = {
-        "authority": AUTHORITY,
-        "title": title,
-        "citation": "Transit Act, section 12",
-        "health": False,
-        "effects": ["red", "yellow"],
-        "scopes": [RIDE],
-        "longest": 90 * 24 * HOUR,
-        "notice": notice,
-        "objection_deadline": 14 * 24 * HOUR,
-        "exclusions": ["minors", "medical-travel"],
-    }
-    with town.staff("pavel") as pavel, town.staff("anna") as anna:
-        made = pavel.post("/api/v1/bases", text)
-        anna.post(f"/api/v1/bases/{made['id']}/versions/1/approve")
-    return int(made["id"])
-
-
 def rider(town: Town, person: str) -> None:
     """Somebody with a certificate and a paper pass for rides."""
     town.vaccinate(person)
@@ -83,7 +72,7 @@ def test_a_withdrawal_by_two_people_until_the_gate_is_current(
     console: ConsolePage, town: Town, browser: Browser
 ) -> None:
     rider(town, "p-7f3a")
-    on = basis(town, notice=1)
+    on = basis_in_force(town.deployment, notice=1)
     page = console.page
     sign_in(console, town, "pavel")
     page.get_by_role("link", name="Propose an entry").click()
@@ -97,7 +86,7 @@ def test_a_withdrawal_by_two_people_until_the_gate_is_current(
     console.press("Propose")
     # Two things are wrong; each is said at its field, the list has the focus, and what was typed is there.
     console.wait_text("Not proposed yet. Please put this right:")
-    assert page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    expect(page.get_by_role("alert")).to_be_focused()
     console.wait_text("At most 90 days after it begins, and later than the notice of 1 s.")
     assert page.get_by_label("Reason", exact=True).input_value() == REASON
     page.get_by_label("Ends in: number").fill("30")
@@ -130,10 +119,10 @@ def test_a_withdrawal_by_two_people_until_the_gate_is_current(
 
 def test_a_mistake_is_undone_by_one_person(console: ConsolePage, town: Town) -> None:
     rider(town, "p-20c9")
-    basis(town, notice=HOUR)
+    basis_in_force(town.deployment)
     with town.staff("pavel") as pavel, town.staff("anna") as anna:
         newest = pavel.get("/api/v1/bases")[-1]["id"]
-        entry = pavel.post("/api/v1/entries", _entry("p-20c9", newest))["id"]
+        entry = pavel.post("/api/v1/entries", entry_text("p-20c9", newest))["id"]
         anna.post(f"/api/v1/entries/{entry}/approve")
         town.wait_state(entry, "notified")
     sign_in(console, town, "anna")
@@ -183,7 +172,7 @@ def test_a_link_with_a_token_signs_nobody_in_by_itself(console: ConsolePage, tow
     console.page.goto(f"{console.address}/ops/sign-in#token={token}")
     console.page.locator("#filled").wait_for()
     assert (console.page.url, console.page.locator("#token").input_value()) == (f"{console.address}/ops/sign-in", token)
-    assert console.page.evaluate("document.activeElement.textContent") == "Sign in"
+    expect(console.page.get_by_role("button", name="Sign in with the token")).to_be_focused()
     assert console.page.evaluate("history.length") == 2, "nothing of it is left to go back to"
     console.go("/desk")
     assert console.heading() == "Sign in"
@@ -204,19 +193,44 @@ def test_everything_can_be_reached_by_keyboard(console: ConsolePage, town: Town)
     console.page.keyboard.press("Tab")
     console.page.keyboard.press("Enter")
     console.wait_text("Nobody here has this reference. Check every character.")
+    expect(console.page.get_by_role("alert")).to_be_focused()
     console.page.keyboard.press("Tab")
     console.page.keyboard.press("Enter")
-    assert console.page.evaluate("location.hash") == "#person"
+    expect(console.page).to_have_url(re.compile(r"#person$"))
 
 
 PAGES = {
-    "anna": ["/", "/entries", "/entries?state=ended", "/entries/1", "/entries/2", "/bases", "/bases/1/1", "/desk"],
-    "pavel": ["/", "/entries/new", "/entries/new?basis=1", "/entries/1"],
-    "otto": ["/", "/withdrawals", "/withdrawals/new", "/withdrawals/1", "/push", "/stations"],
+    "anna": [
+        *("/", "/entries", "/entries?state=ended", "/entries/1", "/entries/2", "/desk"),
+        *("/bases", "/bases/1/1", "/bases/1/2", "/bases/new", "/bases/1/change"),
+        *("/rules", "/rules/1/1", "/rules/new", "/rules/1/change", "/limits", "/log", "/log?since=soon"),
+    ],
+    "pavel": [
+        *("/", "/entries/new", "/entries/new?basis=1", "/entries/1", "/entries/2"),
+        *("/proposals", "/proposals/1", "/proposals/1/entry"),
+    ],
+    "otto": [
+        "/",
+        "/withdrawals",
+        "/withdrawals/new",
+        "/withdrawals/1",
+        "/push",
+        "/stations",
+        "/search",
+        "/log?kind=entry",
+    ],
     "dora": ["/", "/desk"],
-    "rosa": ["/", "/objections/99"],
+    "rosa": ["/", "/objections/99", "/entries/2", "/exemptions", "/exemptions/new?entry=2", "/proposals"],
 }
-LOOKS = [(360, "dark", "en-GB"), (360, "light", "zh-CN"), (1280, "light", "en-GB"), (1280, "dark", "zh-CN")]
+FORMS: list[tuple[str, str, dict[str, str]]] = [
+    ("pavel", "/entries/new?basis=1", {}),
+    ("pavel", "/bases/new", {}),
+    ("pavel", "/rules/new", {"#rule0_logic": '{"and": [\n  1\n  2]}', "#form": "{"}),
+    ("rosa", "/exemptions/new", {"#person": "p-nobody"}),
+    ("rosa", "/search", {"#person": "p-20c9"}),
+    ("rosa", "/search", {"#person": "p-nobody"}),
+]
+"""Pages that only a form leads to: who, where it is, what is filled in."""
 
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
@@ -235,6 +249,18 @@ def test_every_page_is_accessible_and_fits(
                 name = f"{who}{path.replace('/', '-').replace('?', '-')}-{width}-{scheme}-{locale}"
                 console.keep_picture(name)
                 found += [f"{who} {path}: {line}" for line in console.violations()]
+        for number, (who, path, values) in enumerate(FORMS):
+            console.sign_in(small.tokens[who])
+            console.go(path)
+            for field, value in values.items():
+                console.page.locator(field).fill(value)
+            console.page.locator("form button.main").last.click()
+            console.keep_picture(f"form-{number}-{width}-{scheme}-{locale}")
+            found += [f"{who} {path} sent: {line}" for line in console.violations()]
+        for name in ("figures", "register"):
+            console.page.goto(f"{small.address}/public/{name}")
+            console.keep_picture(f"public-{name}-{width}-{scheme}-{locale}")
+            found += [f"public {name}: {line}" for line in console.violations()]
     assert found == []
 
 
@@ -265,11 +291,15 @@ def test_many_readers_turn_current_and_those_that_do_not_stand_out(
         console.sign_in(small.tokens["otto"])
         readers.say_again()
         console.go("/push")
-        wait_for(lambda: console.page.locator(".reader.current").count() == 35, "35 readers that are current")
+        wait_for(
+            lambda: console.page.locator(".reader.current").count() == 35, "35 readers that are current", seconds=90
+        )
         assert console.page.locator(".station").count() == 6
         _withdraw(small, "p-push")
         readers.follow_change()
-        wait_for(lambda: console.page.locator(".reader.current b").count() == 33, "33 readers with their time")
+        wait_for(
+            lambda: console.page.locator(".reader.current b").count() == 33, "33 readers with their time", seconds=90
+        )
         assert console.page.locator(".reader.behind .name").all_inner_texts() == ["east-3", "market-2"]
         assert console.page.locator(".reader.offline .name").all_inner_texts() == ["stadium-4"]
         console.wait_text("33 of 36 readers are current")
@@ -299,46 +329,28 @@ def test_a_page_says_when_it_is_not_live(browser: Browser, small: Deployment, re
         assert console.heading() == "Are the gates current?", "the session outlived the server"
 
 
-def _entry(person: str, on: int, **changes: object) -> dict[str, object]:
-    return {
-        "person": person,
-        "basis": on,
-        "effect": "red",
-        "scopes": [RIDE],
-        "reason": REASON,
-        "case": {"reference": "C-2031", "state": "open"},
-        "ends_at": int(time.time()) + 30 * 24 * HOUR,
-        "exclusions_checked": ["minors", "medical-travel"],
-        **changes,
-    }
-
-
 def _fill(deployment: Deployment) -> None:
     """An entry that waits, one that is announced, a basis that waits, a withdrawal."""
-    text = {
-        "authority": AUTHORITY,
-        "title": "Ban from travel after assault on staff",
-        "citation": "Transit Act, section 12",
-        "health": False,
-        "effects": ["red", "yellow"],
-        "scopes": [RIDE],
-        "longest": 90 * 24 * HOUR,
-        "notice": HOUR,
-        "objection_deadline": 14 * 24 * HOUR,
-        "exclusions": ["minors", "medical-travel"],
-    }
     people = {who: Api(deployment.address, token=token) for who, token in deployment.tokens.items()}
     for person in ("p-7f3a", "p-20c9", "p-5e11", "p-push"):
         people["dora"].post("/api/v1/people", {"reference": person})
     people["dora"].post("/api/v1/paper-passes", {"person": "p-7f3a", "scopes": [RIDE]})
-    people["pavel"].post("/api/v1/bases", text)
+    people["pavel"].post("/api/v1/bases", basis_text())
     people["anna"].post("/api/v1/bases/1/versions/1/approve")
-    people["pavel"].post("/api/v1/bases", {**text, "title": "Damage to ticket machines", "citation": "section 9"})
-    people["pavel"].post("/api/v1/entries", _entry("p-7f3a", 1))
+    damage = {"title": "Damage to ticket machines", "citation": "section 9"}
+    people["pavel"].post("/api/v1/bases", basis_text(**damage))
+    people["pavel"].post("/api/v1/entries", entry_text("p-7f3a", 1))
     broken = "On 9 May a lift door at South station was forced open."
-    people["pavel"].post("/api/v1/entries", _entry("p-20c9", 1, effect="yellow", reason=broken))
+    people["pavel"].post("/api/v1/entries", entry_text("p-20c9", 1, effect="yellow", reason=broken))
     people["anna"].post("/api/v1/entries/2/approve")
     people["otto"].post("/api/v1/withdrawals", {"person": "p-5e11", "reason": "The phone was stolen."})
+    exemption = {"person": "p-20c9", "reason": "The hearing itself.", "ends_at": int(time.time()) + HOUR}
+    people["rosa"].post("/api/v1/exemptions", exemption)
+    put_rules_in_force(deployment, COUGH_RULES)
+    put_rules_in_force(deployment, proposing_rules(1))
+    changed = {name: value for name, value in basis_text(notice=2 * HOUR).items() if name != "authority"}
+    wait_for(lambda: len(people["pavel"].get("/api/v1/rule-proposals")) > 0, "a rule's proposal")
+    people["pavel"].post("/api/v1/bases/1/versions", changed)
     for each in people.values():
         each.close()
 

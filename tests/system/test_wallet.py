@@ -4,15 +4,17 @@ What the screen shows is read from screenshots by the reader's own eyes and judg
 """
 
 import base64
-import os
+import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.publishing import wait_for
 from tests.support.wallet_page import (
     REASON,
@@ -26,7 +28,8 @@ from tests.support.wallet_page import (
 )
 
 from waypass_protocol.presentation import read_presentation
-from waypass_simulator.demo.deployment import AUTHORITY, AUTHORITY_CONTACT
+from waypass_simulator.demo.deployment import AUTHORITY, AUTHORITY_CONTACT, console_script
+from waypass_simulator.demo.gate import NETWORK
 
 SLOT = 600
 BATCH = 12
@@ -83,8 +86,8 @@ def wait_judged(wallet: WalletPage, town: Town, expected: tuple[str, str]) -> No
     wait_for(so, f"a code that is judged {expected}")
 
 
-def focused(page: Page) -> str:
-    return str(page.evaluate("document.activeElement.textContent || document.activeElement.id"))
+def wait_focus(page: Page, words: str) -> None:
+    wait_for(lambda: bool(page.evaluate("document.activeElement.textContent") == words), f"the focus on {words!r}")
 
 
 # At the gate
@@ -233,7 +236,7 @@ def test_red_is_explained_and_objected_to_by_keyboard_alone(rider: WalletPage, t
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="You objected").wait_for()
     page.get_by_text("Being decided").wait_for()
-    assert focused(page) == "Your objection has been sent."
+    wait_focus(page, "Your objection has been sent.")
 
 
 def test_an_announced_entry_is_suspended_by_an_objection(rider: WalletPage, town: Town, person: str) -> None:
@@ -299,12 +302,44 @@ def test_a_page_to_print(rider: WalletPage) -> None:
     page.get_by_text("Make a paper pass for this service").click()
     page.get_by_role("button", name="Make the page").click()
     link = page.get_by_role("link", name="Save the page to print (PDF)")
-    link.wait_for()
-    assert focused(page) == "Save the page to print (PDF)"
+    expect(link).to_be_focused()
     with page.expect_download() as saving:
         page.keyboard.press("Enter")
     assert saving.value.suggested_filename == "waypass.pdf"
     assert Path(saving.value.path()).read_bytes().startswith(b"%PDF-")
+
+
+def test_the_proofs_of_ones_own_records(rider: WalletPage, town: Town, tmp_path: Path) -> None:
+    """Saved from the wallet, and checked with the log's key by the command, without the server."""
+    page = rider.page
+    page.get_by_text("Get my records and their proofs").click()
+    button, link = page.get_by_role("button", name="Prepare the file"), page.get_by_role("link", name="save it")
+    not_yet = page.get_by_text("Nothing about you is in a signed state")
+
+    file, keys = tmp_path / "mine.json", tmp_path / "log.keys"
+    keys.write_text(httpx.get(f"{town.deployment.address}/log/keys").text, encoding="utf-8")
+    inspect: list[str | Path] = [console_script("waypass"), "inspect", file, "--log-key", keys, "--json"]
+
+    def said() -> set[str]:
+        """What the file says; it holds what is in a signed state, and there is none of this person's at first."""
+        if not button.is_visible():  # there is a file already, with a part of it
+            page.reload()
+            page.get_by_text("Get my records and their proofs").click()
+        button.click()
+        link.or_(not_yet).first.wait_for()
+        if not link.is_visible():
+            return set()
+        with page.expect_download() as saving:
+            link.click()
+        assert saving.value.suggested_filename == f"waypass-log-{NETWORK}.json"
+        file.write_bytes(Path(saving.value.path()).read_bytes())
+        answer = subprocess.run(inspect, capture_output=True, text=True, check=True, timeout=60)
+        steps = [json.loads(line) for line in answer.stdout.splitlines()]
+        assert {step["ok"] for step in steps} == {True}
+        return {step["says"] for step in steps}
+
+    mine = {"person.registered", "wallet.enrolled", "fact.recorded"}
+    wait_for(lambda: mine <= said(), "a checkpoint with all that concerns this person", seconds=60.0)
 
 
 # Enrolling and leaving
@@ -317,7 +352,7 @@ def untidy(code: str) -> str:
 
 def test_a_code_may_be_typed_untidily(wallet: WalletPage, town: Town, person: str) -> None:
     wallet.enrol(untidy(town.desk_code(person)))
-    assert wallet.page.evaluate("document.activeElement.tagName") == "H1"
+    expect(wallet.page.get_by_role("heading", level=1)).to_be_focused()
 
 
 def test_a_code_in_the_link_is_filled_in_and_leaves_the_address(browser: Browser, town: Town, person: str) -> None:
@@ -339,7 +374,7 @@ def test_a_wrong_code_is_explained_and_the_field_has_the_focus(wallet: WalletPag
     page.get_by_label("Code from the desk").fill(typed)
     page.keyboard.press("Enter")
     page.get_by_role("alert").filter(has_text=words).wait_for()
-    assert page.evaluate("document.activeElement.id") == "code"
+    expect(page.locator("#code")).to_be_focused()
     assert page.get_by_label("Code from the desk").get_attribute("aria-invalid") == "true"
 
 
@@ -357,7 +392,7 @@ def test_removing_the_wallet_leaves_nothing(rider: WalletPage) -> None:
     rider.page.get_by_role("button", name="Remove the wallet").click()
     rider.page.get_by_role("button", name="Yes, remove it").click()
     rider.wait_heading("Set up your wallet")
-    assert focused(rider.page) == "Set up your wallet"
+    wait_focus(rider.page, "Set up your wallet")
     stored = rider.stored()
     assert (stored["passes"], stored["state"]) == (0, 0)
 
@@ -427,14 +462,8 @@ def test_every_state_is_accessible_and_fits(
 ) -> None:
     with open_wallet(browser, town.deployment.address, color_scheme=scheme) as wallet:
         state(wallet, town, person)
-        _keep_picture(wallet.page, f"{state.__name__}-{scheme}")
+        wallet.keep_picture(f"{state.__name__}-{scheme}")
         assert wallet.violations() == []
         assert wallet.page.evaluate("document.documentElement.scrollWidth") <= 360
         if wallet.page.locator(".code path").count():
             assert len(wallet.code()) > 400
-
-
-def _keep_picture(page: Page, name: str) -> None:
-    """For those who want to look: into the folder that WAYPASS_PICTURES names."""
-    if folder := os.environ.get("WAYPASS_PICTURES"):
-        page.screenshot(path=Path(folder) / f"wallet-{name}.png", full_page=True)
