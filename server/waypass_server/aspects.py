@@ -16,7 +16,7 @@ reconfirmation or the decision on an objection is overdue, unless it is suspende
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import bindparam, exists, or_, select
@@ -172,6 +172,9 @@ _SCOPES = (
     .order_by(table_of(Scope).c.number)
 )
 
+MOMENTS = 500
+"""So many changes by the clock are followed for one person (`worsens`)."""
+
 _STRENGTH = {Effect.RED: Aspect.RED, Effect.YELLOW: Aspect.YELLOW}
 
 
@@ -254,6 +257,34 @@ def weigh(ground: Ground, known: Known, now: int, *, as_if: Entry | None = None)
     moments = [_next_change(known.entries, known.facts, known.exemptions, now), rules_change]
     until = min((moment for moment in moments if moment is not None), default=None)
     return Standing(aspects=aspects, why=why, until=until, rules=results)
+
+
+def worsens(
+    before: tuple[Ground, Sequence[Fact]], after: tuple[Ground, Sequence[Fact]], *, since: int, until: int
+) -> bool:
+    """Whether facts and rules give somebody a worse aspect `after` than `before`, in any scope and at any second from
+    `since` on and before `until`. Entries, grants and exemptions are left out: they come and go, and what is hidden by
+    one today is not tomorrow.
+    """
+    sides = [(replace(ground, scopes=_for_everybody(ground)), facts) for ground, facts in (before, after)]
+    now = since
+    for _ in range(MOMENTS):
+        was, then = (weigh(ground, Known(facts=_not_over(facts, now)), now) for ground, facts in sides)
+        if any(aspect > was.aspects[number] for number, aspect in then.aspects.items()):
+            return True
+        moments = [moment for moment in (was.until, then.until) if moment is not None and moment < until]
+        if not moments:
+            return False
+        now = min(moments)
+    return True  # what moves this often is not followed any further, and nobody goes uncounted
+
+
+def _not_over(facts: Sequence[Fact], now: int) -> Sequence[Fact]:
+    return [fact for fact in facts if fact.valid_until > now]
+
+
+def _for_everybody(ground: Ground) -> Sequence[ScopeRules]:
+    return [replace(scope, by_grant=False) for scope in ground.scopes]
 
 
 def is_in_effect(entry: Entry, now: int) -> bool:

@@ -13,9 +13,13 @@ The same certificate is one fact: handed in again by the same person nothing cha
 (`Conflict`). Who a certificate names is not compared with anything: there is no name to compare it with.
 
 Exposure notices and survey answers are recorded by staff, with an end: at most 14 days. Answers to a form: `surveys`.
+
+What staff record, hand in, answer or withdraw counts against the limits when the person is worse off for it, by itself
+or by the rules in force, now or at any second that the facts reach (`counted`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import assert_never
@@ -24,6 +28,7 @@ from sqlalchemy import null, select, update
 from sqlalchemy.orm import Session
 
 from waypass_server import events
+from waypass_server.aspects import Ground, ground_of, worsens
 from waypass_server.database import LOCKED
 from waypass_server.evidence import (
     Evidence,
@@ -36,7 +41,7 @@ from waypass_server.evidence import (
     verify,
 )
 from waypass_server.life import Actor
-from waypass_server.many_rows import among
+from waypass_server.many_rows import among, rows_of, table_of
 from waypass_server.models.lists_of_people import Fact, Weight
 from waypass_server.models.network import Staff
 from waypass_server.models.people import Person
@@ -47,13 +52,15 @@ from waypass_server.people import known_scopes
 from waypass_server.reassess import reassess
 from waypass_server.refusals import BadInput, Conflict, NotFound
 from waypass_server.rules import when
-from waypass_server.worsening import check_facts, count_facts
+from waypass_server.worsening import check_facts, count_facts, lock_network
 
 COVID_19 = "840539006"
 DAY = 86_400
 TEST_LIFE = 72 * 3600
 POSITIVE_LIFE = 10 * DAY
 LONGEST_NOTICE = 14 * DAY
+
+_COLUMNS = tuple(table_of(Fact).columns)
 
 
 class EvidenceRefused(BadInput):
@@ -114,7 +121,12 @@ def check(text: str, *, signers: SignerSet, now: int) -> Evidence:
 
 
 def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Actor, now: int) -> tuple[Fact, bool]:
-    """Make a verified certificate a fact; whether it is new. Raises `Conflict`."""
+    """Make a verified certificate a fact; whether it is new. Raises `Conflict` or `PastLimit`."""
+    with counted(session, person, actor, now):
+        return _hand_in(session, person, evidence, actor, now)
+
+
+def _hand_in(session: Session, person: Person, evidence: Evidence, actor: Actor, now: int) -> tuple[Fact, bool]:
     lock_person(session, person.id)  # the same certificate, sent twice at once, is one fact
     digest = evidence.certificate_digest.hex()
     query = select(Fact).where(Fact.network_id == person.network_id, Fact.digest == digest)
@@ -147,7 +159,13 @@ def report(session: Session, *, person: Person, given: Report, actor: Actor, now
     if given.scopes:
         known_scopes(session, person.network_id, list(given.scopes))
     check_validity(given, now)
-    count_yellow(session, person.network_id, actor, int(given.yellow), now)
+    with counted(session, person, actor, now, always=given.yellow):
+        fact = _report(session, person, given, actor, now)
+    tell(session, person_id=person.id, kind=NoticeKind.FACT, now=now, content=describe(fact.id, given))
+    return fact
+
+
+def _report(session: Session, person: Person, given: Report, actor: Actor, now: int) -> Fact:
     fact = Fact(
         network_id=person.network_id,
         person_id=person.id,
@@ -162,7 +180,6 @@ def report(session: Session, *, person: Person, given: Report, actor: Actor, now
         recorded_at=now,
     )
     _add(session, fact, actor, now)
-    tell(session, person_id=person.id, kind=NoticeKind.FACT, now=now, content=describe(fact.id, given))
     return fact
 
 
@@ -175,11 +192,48 @@ def check_validity(given: Report, now: int) -> None:
         )
 
 
-def count_yellow(session: Session, network_id: int, actor: Actor, facts: int, now: int, *, dry: bool = False) -> None:
-    """So many yellow facts of this member of staff count against the limits; `dry`, they would. Raises `PastLimit`."""
-    if facts and actor.staff_id is not None:
+@contextmanager
+def counted(session: Session, person: Person, actor: Actor, now: int, *, always: bool = False) -> Iterator[None]:
+    """What staff do within to a person's facts counts against the limits, once, if the person is worse off for it, or
+    `always`. What holders do is not counted. Raises `PastLimit`.
+    """
+    if actor.staff_id is None:
+        yield
+        return
+    lock_network(session, person.network_id)  # before the person, as approvals do
+    lock_person(session, person.id)
+    before = facts_of(session, [person.id], now)[person.id]
+    yield
+    after = facts_of(session, [person.id], now)[person.id]
+    ground = ground_of(session, person.network_id)
+    if always or makes_worse(ground, before, after, now):
+        count_worsened(session, person.network_id, actor, 1, now)
+
+
+def makes_worse(ground: Ground, before: Sequence[Fact], after: Sequence[Fact], now: int) -> bool:
+    """Whether somebody whose facts are these is worse off after a change, at any second from `now` on."""
+    until = max((fact.valid_until for fact in (*before, *after)), default=now)
+    return worsens((ground, before), (ground, after), since=now, until=until)
+
+
+def count_worsened(
+    session: Session, network_id: int, actor: Actor, people: int, now: int, *, dry: bool = False
+) -> None:
+    """So many people whom this member of staff makes yellow by facts count against the limits; `dry`, they would.
+    Raises `PastLimit`.
+    """
+    if people and actor.staff_id is not None:
         authority_id = session.get_one(Staff, actor.staff_id).authority_id
-        (check_facts if dry else count_facts)(session, network_id, authority_id, facts, now)
+        (check_facts if dry else count_facts)(session, network_id, authority_id, people, now)
+
+
+def facts_of(session: Session, people: Iterable[int], now: int) -> dict[int, list[Fact]]:
+    """What is recorded about each of these people and not over: copies, which stay as they are when a fact changes."""
+    found: dict[int, list[Fact]] = {person_id: [] for person_id in people}
+    query = select(*_COLUMNS).where(among(session, Fact.person_id, found), Fact.withdrawn_at.is_(None))
+    for row in rows_of(session, query.where(Fact.valid_until > now)):
+        found[row.person_id].append(Fact(**row._asdict()))
+    return found
 
 
 def describe(fact_id: int, given: Report) -> dict[str, object]:
@@ -194,14 +248,15 @@ def describe(fact_id: int, given: Report) -> dict[str, object]:
 
 
 def withdraw(session: Session, *, network_id: int, fact_id: int, actor: Actor, now: int) -> Fact:
-    """The fact counts no more; its certificate stays known, and what rules saw of it goes. Raises `NotFound`."""
+    """The fact counts no more; its certificate stays known, and what rules saw of it goes. Raises `NotFound` or
+    `PastLimit`.
+    """
     fact = session.get(Fact, fact_id, with_for_update=LOCKED)
     if fact is None or fact.network_id != network_id:
         raise NotFound(f"fact: expected one of the network's facts, got {fact_id}")
     if fact.withdrawn_at is None:
-        fact.withdrawn_at, fact.details = now, None
-        _log(session, fact, actor, "fact.withdrawn", now)
-        reassess(session, fact.person_id, now)
+        with counted(session, session.get_one(Person, fact.person_id), actor, now):
+            _withdraw(session, fact, actor, now)
     return fact
 
 
@@ -211,10 +266,19 @@ def forget_details(session: Session, people: Sequence[int], now: int) -> None:
     session.execute(update(Fact).where(*over).values(details=None))
 
 
-def add(session: Session, fact: Fact, actor: Actor, now: int) -> Fact:
-    """A fact that another module made, recorded: the person is looked at again."""
-    _add(session, fact, actor, now)
-    return fact
+def replace(session: Session, person: Person, old: Iterable[Fact], new: Fact, *, actor: Actor, now: int) -> Fact:
+    """A fact that another module made takes the place of older ones, in one step. Raises `PastLimit`."""
+    with counted(session, person, actor, now):
+        for fact in old:
+            _withdraw(session, fact, actor, now)
+        _add(session, new, actor, now)
+    return new
+
+
+def _withdraw(session: Session, fact: Fact, actor: Actor, now: int) -> None:
+    fact.withdrawn_at, fact.details = now, None
+    _log(session, fact, actor, "fact.withdrawn", now)
+    reassess(session, fact.person_id, now)
 
 
 def _details(evidence: Evidence) -> dict[str, object]:

@@ -94,7 +94,8 @@ def approve_version(
         raise Conflict("approve: expected a shadow run of the last 24 h; run it, look at it, then approve")
     if version.shadow_at != shadow_at:
         raise Conflict("approve: expected the time of the newest shadow run; it was run again, look at it anew")
-    worse = int((version.shadow or {}).get("worse", 0))
+    shadow = version.shadow or {}
+    worse = int(shadow.get("worse", 0)) + int(shadow.get("later", 0))
     if worse:
         worsening.count_rules(session, version.rule_set, worse, now)
     for other in version.rule_set.versions:

@@ -6,7 +6,8 @@
    desk (`Conflict`)
 4. the same answers again from the same place within `AGAIN` seconds are the same request, and change nothing
 
-The fact does nothing by itself: it is what rules see. It is in force for as long as the form says.
+The fact does nothing by itself: it is what rules see. It is in force for as long as the form says. Given at a desk, it
+counts against the limits where rules make the person yellow for it (`facts.counted`: `PastLimit`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ def answer(
     for fact in _in_force(session, person, rule_set_id, now):
         if fact.details == details and (fact.recorded_by is not None) is at_desk and now - fact.recorded_at < AGAIN:
             return fact  # rule 4
-    _replace(session, person, rule_set_id, actor, now)
+    old = _to_replace(session, person, rule_set_id, actor, now)
     fact = Fact(
         network_id=person.network_id,
         person_id=person.id,
@@ -69,7 +70,7 @@ def answer(
         recorded_by=actor.staff_id,
         recorded_at=now,
     )
-    facts.add(session, fact, actor, now)
+    facts.replace(session, person, old, fact, actor=actor, now=now)
     if at_desk:
         content: dict[str, object] = {"fact": fact.id, "kind": fact.kind, "source": fact.source, "reason": fact.reason}
         tell(session, person_id=person.id, kind=NoticeKind.FACT, now=now, content=content)
@@ -126,12 +127,12 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def _replace(session: Session, person: Person, rule_set_id: int, actor: Actor, now: int) -> None:
+def _to_replace(session: Session, person: Person, rule_set_id: int, actor: Actor, now: int) -> list[Fact]:
     """Rule 3."""
-    for fact in _in_force(session, person, rule_set_id, now):
-        if fact.recorded_by is not None and actor.kind is not Kind.STAFF:
-            raise Conflict("answers: expected them at a desk, where the ones in force were given")
-        facts.withdraw(session, network_id=person.network_id, fact_id=fact.id, actor=actor, now=now)
+    found = _in_force(session, person, rule_set_id, now)
+    if actor.kind is not Kind.STAFF and any(fact.recorded_by is not None for fact in found):
+        raise Conflict("answers: expected them at a desk, where the ones in force were given")
+    return found
 
 
 def _in_force(session: Session, person: Person, rule_set_id: int, now: int) -> list[Fact]:

@@ -5,11 +5,12 @@
    whole
 2. an approval that would pass a limit makes an alarm, which is public, and holds the entries until a third person has
    confirmed them. It counts all the same, so that what is held cannot pile up beneath the limit
-   Rules count at their authority and the network, when they come into force, by their shadow run; and so does each
-   yellow fact that staff record, at their authority. What would pass a limit there cannot be held, since rules and
-   facts are in force or are not: it is refused, and a higher limit (5) is the way to it. What a holder brings (a
-   certificate, answers) does not count: no official chose whom it worsens. Nor do those whom
-   rules in force turn yellow later
+   Rules count at their authority and the network, when they come into force, by their shadow run: whom they turn at
+   once, and whom the clock alone has them turn within 30 days. So does what staff do to somebody's facts, at their
+   authority: each yellow fact that they record, and whatever they record, hand in, answer or withdraw for which rules
+   make the person worse off. What would pass a limit there cannot be held, since rules and facts are in force or are
+   not: it is refused, and a higher limit (5) is the way to it. What a holder brings (a certificate, answers) does not
+   count: no official chose whom it worsens
 3. there are limits always, `DEFAULTS` unless they were changed. No setting, role or command turns them off
 4. a lower limit takes two people and is in force at once; lower than 1 it can't be
 5. a higher one takes three people; then it is public for `PUBLIC_FOR` seconds before it is in force. Until then anybody
@@ -133,14 +134,15 @@ def count_rules(session: Session, rule_set: RuleSet, people: int, now: int) -> N
 
 
 def count_facts(session: Session, network_id: int, authority_id: int | None, people: int, now: int) -> None:
-    """Count so many people more whom facts make yellow, recorded by staff of an authority, or of the network itself.
-    Raises `PastLimit` when a limit would be passed (rule 2)."""
-    _count_or_refuse(session, network_id, authority_id, people, now, "yellow")
+    """Count so many people more whom staff of an authority, or of the network itself, make yellow by facts. Raises
+    `PastLimit` when a limit would be passed (rule 2).
+    """
+    _count_or_refuse(session, network_id, authority_id, people, now, "facts")
 
 
 def check_facts(session: Session, network_id: int, authority_id: int | None, people: int, now: int) -> None:
     """Count nothing. Raises `PastLimit` when `count_facts` would now."""
-    _refuse_past(session, _of_authority(network_id, authority_id), people, now, "yellow")
+    _refuse_past(session, _of_authority(network_id, authority_id), people, now, "facts")
 
 
 def _count_or_refuse(

@@ -220,7 +220,7 @@ def test_yellow_facts_of_staff_count_and_never_pass_a_limit(office: Office) -> N
     answer = office.call("desk", "POST", "/facts", **report(people[2]))
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:past-limit")
     assert answer.json()["detail"] == (
-        "yellow: expected at most 2 people worsened in a day for the network, with this it would be 3; a higher limit "
+        "facts: expected at most 2 people worsened in a day for the network, with this it would be 3; a higher limit "
         "takes three people and 72 hours in public"
     )
     assert office.aspects(people[2]) == GREEN

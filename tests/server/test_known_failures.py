@@ -28,8 +28,8 @@ from tests.support.office import (
     basis_form,
     entry_form,
 )
+from tests.support.rule_sets import ANSWERS, COUGH, propose, put_in_force, rule_set
 from tests.support.rule_sets import rule as rule_form
-from tests.support.rule_sets import rule_set
 
 from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import HeldList
@@ -116,6 +116,33 @@ def test_codes_turned_red_to_stop_a_protest(office: Office) -> None:
     for number in (2, 3):
         office.do("ops", "POST", f"/entries/{number}/undo")
     assert [office.aspects(person)[RIDE] for person in crowd] == ["yellow"] * 4
+
+
+def test_a_crowd_is_turned_yellow_past_the_limits(office: Office) -> None:
+    """Two officials and no entry: nothing that a limit holds, they hope."""
+    crowd = [office.person(f"p-{number}") for number in range(4)]
+    change = office.do("admin", "POST", "/limits/changes", level="network", window="day", value=2)["id"]
+    office.do("admin-2", "POST", f"/limits/changes/{change}/agree")
+    # Rules that turn nobody today, and everybody tomorrow.
+    clock = {"plusTime": [{"var": "external.validationClock"}, 0, "day"]}
+    tomorrow = {"after": [clock, {"plusTime": ["2027-01-16T12:00:00Z", 0, "day"]}]}
+    office.do("everything", "POST", "/rule-sets", **rule_set(rule_form("soon", tomorrow), form=None))
+    seen = office.do("everything", "POST", "/rule-sets/1/versions/1/shadow")
+    assert (seen["shadow"]["worse"], seen["shadow"]["later"]) == (0, 4)
+    version = "/rule-sets/1/versions/1/approve"
+    assert "in a day" in refused(office, "approver", version, 409, shadow_at=seen["shadow_at"])
+    # Rules that turn nobody of whom nothing is known; then what makes nobody yellow by itself.
+    near = rule_form("near", {"if": [{"var": "facts.exposure.0"}, True, COUGH]})
+    put_in_force(office, propose(office, near, title="Near"))
+    fact = {"kind": "exposure", "source": "x", "reason": "y", "yellow": False, "valid_until": NOW + DAY}
+    office.do("everything", "POST", "/facts", person=crowd[0], **fact)
+    office.do("everything", "POST", "/surveys/2/answers", person=crowd[1], answers=ANSWERS)
+    refused(office, "everything", "/facts", 409, person=crowd[2], **fact)
+    refused(office, "everything", "/facts", 409, person=crowd[2], **fact, valid_from=NOW + HOUR)
+    refused(office, "everything", "/surveys/2/answers", 409, person=crowd[3], answers=ANSWERS)
+    office.later(HOUR + 1)
+    assert [office.aspects(person)[RIDE] for person in crowd] == ["yellow", "yellow", "green", "green"]
+    check_safety(office)
 
 
 def test_nobody_knows_who_turned_a_code_red(office: Office) -> None:

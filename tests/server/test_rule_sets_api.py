@@ -208,6 +208,7 @@ def test_the_shadow_run_counts_whom_it_would_turn_and_turns_nobody(office: Offic
         "at": NOW,
         "people": 5,
         "worse": 2,
+        "later": 0,
         "better": 0,
         "failed": 0,
         "proposals": 0,
@@ -291,6 +292,49 @@ def test_whom_rules_worsen_counts_and_never_passes_a_limit(office: Office) -> No
     office.do("approver", "POST", f"{address}/approve", shadow_at=shadow_at)
     assert {worsened(office)[level, "day"] for level in ("authority", "network")} == {3}
     assert worsened(office)["authority", "month"] == 201
+
+
+def test_rules_that_wait_for_their_hour_count_at_once(office: Office) -> None:
+    """By the clock alone, for everybody, of whom nothing is known; and for one whose exemption hides it until then."""
+    for number in range(3):
+        office.person(f"p-{number}")
+    in_a_week = {
+        "after": [
+            {"plusTime": [{"var": "external.validationClock"}, 0, "day"]},
+            {"plusTime": ["2027-01-22T12:00:00Z", 0, "day"]},
+        ]
+    }
+    shadow = put_in_force(office, propose(office, rule("later", in_a_week), form=None))
+    assert (shadow["worse"], shadow["later"], worsened(office)["network", "day"]) == (0, 3, 3)
+    assert {office.aspects(f"p-{number}")[RIDE] for number in range(3)} == {"green"}
+    office.later(8 * DAY)
+    assert {office.aspects(f"p-{number}")[RIDE] for number in range(3)} == {"yellow"}
+    # Beyond the longer window of the limits nobody looks.
+    never = {"after": [{"plusTime": [{"var": "external.validationClock"}, -60, "day"]}, in_a_week["after"][1]]}
+    shadow = put_in_force(office, propose(office, rule("never", never), form=None, title="Never"))
+    assert (shadow["worse"], shadow["later"]) == (0, 0)
+
+
+def test_whom_rules_turn_when_a_fact_is_over_counts(office: Office) -> None:
+    """Who is yellow for a week by a fact is so for longer by a rule; and so will be of whom something is to come."""
+    exposed(office, office.person("p-1"), yellow=True, scopes=[], valid_until=NOW + 7 * DAY)
+    exposed(office, office.person("p-2"), valid_from=NOW + 2 * DAY)
+    exposed(office, office.person("p-3"), yellow=True, scopes=[])
+    shadow = put_in_force(office, propose(office, rule("near", {"var": "facts.exposure.0"}), form=None))
+    assert (shadow["worse"], shadow["later"]) == (0, 1), "p-1 and p-3 are yellow for as long by themselves"
+    address = propose(office, rule(logic=True), form=None, title="Everybody")
+    shadow = office.do("approver", "POST", f"{address}/shadow")["shadow"]
+    assert (shadow["worse"], shadow["later"]) == (1, 2)
+
+
+def test_whom_rules_turn_when_an_exemption_ends_counts(office: Office) -> None:
+    person = office.person()
+    office.do("reviewer", "POST", "/exemptions", person=person, reason="a hearing", ends_at=NOW + DAY)
+    shadow = put_in_force(office, propose(office, rule(logic=True), form=None))
+    assert (shadow["worse"], shadow["later"], office.aspects(person)[RIDE]) == (0, 1, "green")
+    office.later(DAY)
+    assert office.aspects(person)[RIDE] == "yellow"
+    assert worsened(office)["network", "month"] == 1
 
 
 def test_rules_that_worsen_nobody_count_nothing(office: Office) -> None:

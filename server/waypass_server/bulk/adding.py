@@ -7,14 +7,15 @@ imported whole.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, entries, events, facts
+from waypass_server import bases, entries, events, facts, worsening
+from waypass_server.aspects import ground_of
 from waypass_server.bases import Proposer
 from waypass_server.bulk.errors import BadRow
 from waypass_server.bulk.lines import AnyLine, EntryLine, FactLine
@@ -36,6 +37,9 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 Numbered = tuple[int, AnyLine]
 """A row with its line."""
+
+_AFTER_ALL = 1 << 62
+"""Ids of facts that are not in the database yet, behind all that are."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -266,13 +270,58 @@ _FACT = (
 )
 
 
-def yellow_of(judged: Judged) -> int:
-    """How many of the facts that would be added make somebody yellow."""
-    return sum(isinstance(new, _NewFact) and new.report.yellow for new in judged.good)
+def worsened_by(
+    session: Session, judged: Judged, *, by: Proposer, now: int, besides: Container[int] = ()
+) -> tuple[int, set[int]]:
+    """How many people count for the facts that would be added: one for each yellow fact, and each person whom rules
+    turn for one that is not. The latter too, less those that are counted already (`besides`).
+    """
+    return _worsened(session, [new for new in judged.good if isinstance(new, _NewFact)], by, now, besides)
+
+
+def _worsened(
+    session: Session, good: Sequence[_NewFact], by: Proposer, now: int, besides: Container[int]
+) -> tuple[int, set[int]]:
+    yellow = [new.person_id for new in good if new.report.yellow]
+    turned: set[int] = set()
+    ground = ground_of(session, by.network_id)
+    if ground.rule_sets:
+        others = {new.person_id for new in good}.difference(yellow)
+        more: dict[int, list[Fact]] = {person_id: [] for person_id in others if person_id not in besides}
+        before = facts.facts_of(session, more, now)
+        for fact_id, new in enumerate(good, _AFTER_ALL):
+            if new.person_id in more:
+                more[new.person_id].append(_fact(fact_id, new, by, now))
+        for person_id, added in more.items():
+            known = before[person_id]
+            if facts.makes_worse(ground, known, [*known, *added], now):
+                turned.add(person_id)
+    return len(yellow) + len(turned), turned
+
+
+def _fact(fact_id: int, new: _NewFact, by: Proposer, now: int) -> Fact:
+    """As it would be."""
+    mine = new.report
+    return Fact(
+        id=fact_id,
+        network_id=by.network_id,
+        person_id=new.person_id,
+        kind=mine.kind,
+        source=mine.source,
+        weight=Weight.YELLOW if mine.yellow else Weight.NONE,
+        scopes=sorted(mine.scopes),
+        reason=mine.reason,
+        valid_from=mine.valid_from,
+        valid_until=mine.valid_until,
+        recorded_by=by.staff_id,
+        recorded_at=now,
+    )
 
 
 def _add_facts(session: Session, good: Sequence[_NewFact], by: Proposer, now: int) -> None:
-    facts.count_yellow(session, by.network_id, by.actor, sum(new.report.yellow for new in good), now)
+    worsening.lock_network(session, by.network_id)  # before anybody's facts are looked at
+    people, _ = _worsened(session, good, by, now, ())
+    facts.count_worsened(session, by.network_id, by.actor, people, now)
     rows, notices, said, moments = [], [], [], dict[int, int]()
     alike: dict[tuple[str, Weight], dict[str, Any]] = {}
     for fact_id, new in zip(new_ids(session, Fact, len(good)), good, strict=True):

@@ -28,7 +28,7 @@ from waypass_server.bulk.errors import BadRow, FileRefused
 from waypass_server.bulk.formats import Format, RawRow, read_rows
 from waypass_server.bulk.lines import read_line
 from waypass_server.database import LOCKED, Database
-from waypass_server.facts import count_yellow
+from waypass_server.facts import count_worsened
 from waypass_server.life import Actor, Kind
 from waypass_server.many_rows import count_again
 from waypass_server.models.bulk import Batch, BatchState, Import, ImportKind, ImportState
@@ -133,16 +133,19 @@ def batch_of(session: Session, current: Import, *, lock: bool = False) -> Batch 
 
 def dry_run(importer: Importer, source: Source, *, report: Report, progress: Progress) -> Result:
     """Rule 5. Raises `FileRefused`, and `PastLimit` when the file's facts would make more people yellow than may be."""
-    result, now, yellow = Result(), importer.now(), 0
+    result, now = Result(), importer.now()
+    people, turned = 0, set[int]()
     for bad, rows in _chunks(source, importer.at_once, 0):
         with importer.database.reading() as session:
             judged = adding.judge(session, source.kind, rows, by=importer.by, now=now)
+            more, of_rules = adding.worsened_by(session, judged, by=importer.by, now=now, besides=turned)
         _report(bad, judged, report)
         result.count(judged, len(bad) + len(judged.bad))
-        yellow += adding.yellow_of(judged)
+        people += more
+        turned |= of_rules
         progress(result.rows)
     with importer.database.reading() as session:
-        count_yellow(session, importer.by.network_id, importer.by.actor, yellow, now, dry=True)
+        count_worsened(session, importer.by.network_id, importer.by.actor, people, now, dry=True)
     return result
 
 

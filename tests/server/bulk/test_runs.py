@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from tests.server.bulk.files import bring_in, entry_row, fact_row, importer, register, write_csv, write_jsonl
 from tests.support.office import COURT, DAY, GREEN, HOSPITAL, HOUR, NOW, RIDE, Office, basis_form
+from tests.support.rule_sets import propose, put_in_force, rule
 
 from waypass_protocol.logrecords import check_leaf, read_record
 from waypass_server.bulk import runs
@@ -273,7 +274,7 @@ def test_facts_past_a_limit_are_refused_and_nothing_of_them_is_lost(office: Offi
     office.do("admin-2", "POST", f"/limits/changes/{change}/agree")
     rows = [fact_row(person) for person in register(office, 5)]
     file = write_csv(tmp_path / "a.csv", [*rows[:1], fact_row("p-1", yellow=False), *rows[1:]])
-    past = "yellow: expected at most 3 people worsened in a day for the network, with this it would be"
+    past = "facts: expected at most 3 people worsened in a day for the network, with this it would be"
     for dry in (True, False):
         with pytest.raises(PastLimit, match=f"{past} 5"):
             bring_in(office, file, who="desk", kind=FACTS, whole=not dry, dry=dry)
@@ -285,6 +286,46 @@ def test_facts_past_a_limit_are_refused_and_nothing_of_them_is_lost(office: Offi
     office.later(2 * DAY)
     result, bad = bring_in(office, file, who="desk", kind=FACTS, at_once=2, resume=True)
     assert (bad, result.rows, result.added, count(office, Fact)) == ([], 6, 6, 6)
+
+
+def test_imported_facts_that_rules_turn_yellow_count_as_people(office: Office, tmp_path: Path) -> None:
+    put_in_force(office, propose(office, rule("near", {"var": "facts.exposure.0"}), form=None))
+    change = office.do("admin", "POST", "/limits/changes", level="network", window="day", value=4)["id"]
+    office.do("admin-2", "POST", f"/limits/changes/{change}/agree")
+    people = register(office, 5)
+    rows = [fact_row(person, yellow=False) for person in people]
+    # Twice the same person, and one of them far down, is one person.
+    four = [*rows[:4], *(fact_row(person, yellow=False, reason="Again.") for person in people[:4])]
+    result, bad = bring_in(office, write_csv(tmp_path / "a.csv", four), who="desk", kind=FACTS, dry=True, at_once=3)
+    assert (bad, result.rows, counted(office)) == ([], 8, 0)
+    five = write_csv(tmp_path / "b.csv", [*four, rows[4]])
+    past = "facts: expected at most 4 people worsened in a day for the network, with this it would be 5"
+    for arguments in ({"dry": True}, {"whole": True}, {"dry": True, "at_once": 2}, {"whole": True, "at_once": 2}):
+        with pytest.raises(PastLimit, match=past):
+            bring_in(office, five, who="desk", kind=FACTS, **arguments)
+    assert (count(office, Fact), counted(office)) == (0, 0)
+    result, _ = bring_in(office, write_csv(tmp_path / "a.csv", four), who="desk", kind=FACTS, whole=True, at_once=3)
+    assert (result.added, counted(office)) == (8, 4)
+    office.later()
+    # Who is yellow already for as long, by a fact of their own, counts no second time.
+    again = [fact_row(person, yellow=False, reason="And again.") for person in people[:4]]
+    result, _ = bring_in(office, write_csv(tmp_path / "c.csv", again), who="desk", kind=FACTS)
+    assert (result.added, counted(office)) == (4, 4)
+    with pytest.raises(PastLimit, match=past):
+        bring_in(office, write_csv(tmp_path / "d.csv", rows[4:]), who="desk", kind=FACTS)
+
+
+def test_a_row_that_is_yellow_and_one_that_rules_turn_are_one_person(office: Office, tmp_path: Path) -> None:
+    put_in_force(office, propose(office, rule("near", {"var": "facts.exposure.0"}), form=None))
+    (person,) = register(office, 1)
+    rows = [fact_row(person), fact_row(person, yellow=False)]
+    bring_in(office, write_csv(tmp_path / "a.csv", rows), who="desk", kind=FACTS)
+    assert counted(office) == 1
+
+
+def counted(office: Office) -> int:
+    (people,) = {row["people"] for row in office.do(None, "GET", "/limits") if row["level"] == "network"}
+    return int(people)
 
 
 def test_an_import_is_a_record(office: Office, tmp_path: Path) -> None:
