@@ -1,8 +1,8 @@
 """The shadow run: how many people would change colour if a version of a rule set were in force. It changes nothing.
 
 Everybody in the network is weighed twice by the function that everybody's colours come from (`aspects.weigh`): as
-things are, and with the version in place of what its rule set has in force. Whom it does not make worse now, but within
-`AHEAD` by the clock, or once what hides it (another fact, an entry, an exemption) is over, is counted as `later`, by the
+things are, and with the version in place of what its rule set has in force. Whom it does not make worse now, but
+within `AHEAD` by the clock, or once what hides it (another fact, an entry, an exemption) is over, is `later`, by the
 facts that are known. The limits count them too: rules that wait for their hour are no way past. What is kept are
 numbers: no person, no reference.
 """
