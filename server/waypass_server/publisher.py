@@ -105,7 +105,8 @@ class Trouble(StrEnum):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Publication:
     """What is current from now on. `committed_at`: the time (UNIX seconds) at which somebody said that the change was
-    committed; None where nobody did, or where there is no change. `ended`: lists that readers may hold a while longer.
+    committed; where nobody did before it was found, the whole second that the change itself says; None where there is
+    no change, or another process publishes. `ended`: lists that readers may hold a while longer.
     """
 
     rows: tuple[HeadRow, ...]
@@ -276,13 +277,13 @@ class Publisher:
             made = self._versions.make_if_changed(now)
         if made is not None:
             self._gathered_at = moment + self._pace.gather
-            self._tell(made.rows, committed_at)
+            self._tell(made.rows, made.committed_at if committed_at is None else committed_at)
         return made
 
     def _make_head(self, now: int) -> Made:
         """A head, with whatever change has come since the last look."""
         made = self._versions.make(now)
-        self._tell(made.rows, None)
+        self._tell(made.rows, made.committed_at)
         return made
 
     def _tell(self, rows: tuple[HeadRow, ...], committed_at: float | None) -> None:

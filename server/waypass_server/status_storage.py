@@ -55,7 +55,7 @@ _LOOK = select(
     .scalar_subquery(),
 )
 _PENDING = (
-    select(_OUTBOX.id, _OUTBOX.list_id, _OUTBOX.idx, _OUTBOX.status)
+    select(_OUTBOX.id, _OUTBOX.list_id, _OUTBOX.idx, _OUTBOX.status, _OUTBOX.committed_at)
     .where(_OUTBOX.list_id.in_(_LISTS))
     .order_by(_OUTBOX.id)
     .limit(CHANGES_AT_ONCE)
@@ -91,16 +91,28 @@ def look(connection: Connection, network_id: int, lists: Sequence[int]) -> Outbo
     return Outbox(changed=bool(changed), lists=count)
 
 
-def take_changes(connection: Connection, lists: Sequence[int]) -> Mapping[int, dict[int, int]]:
-    """Take the changes of these lists out of the outbox: per list, index to its newest status."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Changes that were taken out of the outbox: per list, index to its newest status; and the second at which the
+    oldest of them was committed, None where there is none.
+    """
+
+    changes: Mapping[int, Mapping[int, int]]
+    committed_at: int | None
+
+
+def take_changes(connection: Connection, lists: Sequence[int]) -> Taken:
+    """Take the changes of these lists out of the outbox."""
     changes: dict[int, dict[int, int]] = defaultdict(dict)
     taken = []
-    for row_id, list_id, idx, status in connection.execute(_PENDING, {"lists": lists}):
+    oldest: int | None = None
+    for row_id, list_id, idx, status, committed_at in connection.execute(_PENDING, {"lists": lists}):
         changes[list_id][idx] = status
         taken.append({"taken": row_id})
+        oldest = committed_at if oldest is None else min(oldest, committed_at)
     if taken:
         connection.execute(_TAKE, taken)
-    return changes
+    return Taken(changes, oldest)
 
 
 def store_version(connection: Connection, list_id: int, delta: Delta, signed: bytes, digest: bytes) -> None:

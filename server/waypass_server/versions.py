@@ -64,7 +64,7 @@ from waypass_server.models.status import (
     StoredDelta,
     StoredSnapshot,
 )
-from waypass_server.status_storage import signed_by
+from waypass_server.status_storage import Taken, signed_by
 
 SNAPSHOT_EVERY = 16
 SNAPSHOT_LIFE = 24 * 3600
@@ -105,11 +105,14 @@ class SignedSnapshot:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """What one transaction made: at most one delta a list, and the head that names them with its rows."""
+    """What one transaction made: at most one delta a list, and the head that names them with its rows. `committed_at`:
+    the second at which the oldest of the changes in it was committed, None without a change.
+    """
 
     deltas: tuple[SignedDelta, ...]
     head: bytes
     rows: tuple[HeadRow, ...]
+    committed_at: int | None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -253,7 +256,7 @@ class Versions:
         """The same, or None when there is no change: the short way, taken when somebody says that there is one."""
         with self._database.changing() as session:
             changes = status_storage.take_changes(session.connection(), list(self._lists or {}))
-            if not changes:
+            if not changes.changes:
                 return None
             made, upcoming = self._make(session.connection(), changes, [], now)
         self._keep([], upcoming)
@@ -426,7 +429,7 @@ class Versions:
         return [self._load_list(session, row, now) for row in session.scalars(query)]
 
     def _make(
-        self, connection: Connection, taken: Mapping[int, dict[int, int]], opened: Sequence[_List], now: int
+        self, connection: Connection, taken: Taken, opened: Sequence[_List], now: int
     ) -> tuple[Made, list[_Next]]:
         """The versions that carry these changes, and their head, signed and stored in the connection's transaction."""
         # First of all: whoever was taken over must not touch what the other one is making.
@@ -434,7 +437,7 @@ class Versions:
         if sequence is None:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
         lists = self._lists or {}
-        upcoming = [self._next(connection, lists[list_id], changes, now) for list_id, changes in taken.items()]
+        upcoming = [self._next(connection, lists[list_id], changes, now) for list_id, changes in taken.changes.items()]
         rows = {each.id: each.row() for each in (*self._held(), *opened)}
         rows |= {each.list_.id: each.row() for each in upcoming}
         head = Head(
@@ -445,7 +448,8 @@ class Versions:
             checkpoint=self.checkpoint,
         )
         deltas = tuple(each.to_publish() for each in upcoming)
-        return Made(deltas=deltas, head=sign_head(head, self._signer(now)), rows=head.rows), upcoming
+        signed = sign_head(head, self._signer(now))
+        return Made(deltas=deltas, head=signed, rows=head.rows, committed_at=taken.committed_at), upcoming
 
     def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
         """The next version of a list, signed and stored in the connection's transaction."""

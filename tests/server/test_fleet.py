@@ -15,7 +15,7 @@ from waypass_protocol.topics import Topics
 from waypass_server.bus import MemoryBroker, Message
 from waypass_server.fleet import KEPT_DIGESTS, MOST, NO_STATION, QUIET, Fleet, ReaderView, Stand
 from waypass_server.fleet_watch import FleetWatch
-from waypass_server.publisher import Publication, Publisher
+from waypass_server.publisher import Pace, Publication, Publisher
 from waypass_server.services import SetClock
 
 ONE, TWO = "wp:1", "wp:2"
@@ -294,6 +294,31 @@ def test_a_change_without_passes_says_nothing(tmp_path: Path) -> None:
         take_away_some(services, 3, draw=services.indexes)
         publisher.turn()
     assert [one.committed_at for one in said] == [None, NOW + 60]
+
+
+def test_a_change_that_is_found_before_anybody_says_so_has_the_second_of_its_own(tmp_path: Path) -> None:
+    """The publisher looks by itself too: whoever commits just then rings a bell that has been answered."""
+    clock = SetClock(NOW + 0.25)
+    services = make_services(tmp_path, clock=clock)
+    add_network(services)
+    issue(services, 20)
+    said: list[Publication] = []
+    with memory_bus(MemoryBroker()) as bus:
+        publisher = Publisher(services, bus, pace=Pace(gather=0.0, poll=0.0, head_every=60.0), monotonic=clock.now)
+        publisher.listen(said.append)
+        publisher.turn()
+        clock.advance(2)
+        take_away_some(services, 3, draw=services.indexes)
+        clock.advance(1)
+        publisher.turn()  # a look
+        publisher.nudge()
+        publisher.turn()
+        take_away_some(services, 3, draw=services.indexes)
+        clock.advance(60)
+        publisher.turn()  # with a head
+        clock.advance(60)
+        publisher.turn()
+    assert [one.committed_at for one in said] == [None, NOW + 2, NOW + 3, None]
 
 
 @pytest.mark.parametrize(
