@@ -30,6 +30,7 @@ class Client:
         self.granted: Queue[list[int]] = Queue()
         self.connected: Queue[int] = Queue()
         self.ended: Queue[None] = Queue()
+        self._filters: tuple[tuple[str, int], ...] = ()
         self.paho = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv311, reconnect_on_failure=False
         )
@@ -48,8 +49,23 @@ class Client:
         self.answer = self.connected.get(timeout=SECONDS)
         """CONNACK, as paho says it in MQTT 5 numbers: 0 accepted, 135 not authorised; -1: the connection ended."""
 
+    def again(self) -> None:
+        """Connect anew, with the same subscriptions, if the broker has ended the connection. A cluster on a busy
+        machine does, and whoever depends on it has to live with that."""
+        if self.paho.is_connected():
+            return
+        self.paho.loop_stop()
+        while not self.connected.empty():
+            self.connected.get()
+        self.paho.reconnect()
+        self.paho.loop_start()
+        self.answer = self.connected.get(timeout=SECONDS)
+        if self.answer == 0 and self._filters:
+            self.subscribe(*self._filters)
+
     def subscribe(self, *filters: tuple[str, int]) -> list[int]:
         """The granted QoS of each filter; 128 is a refusal."""
+        self._filters = filters
         self.paho.subscribe(list(filters))
         return self.granted.get(timeout=SECONDS)
 
