@@ -36,9 +36,10 @@ demo: wallet
 story: setup
 	@.venv/bin/waypass demo --headless
 
-# More processes than cores: most tests wait for programs, brokers and disks.
+# More processes than cores: most tests wait for programs, brokers and disks. A file stays in one process, so that each
+# system is started once (`tests/conftest.py` puts the files in an order for that).
 test: setup-test
-	@$(PY) -m pytest -n 4 --dist worksteal
+	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Needs no system packages.
 check:

@@ -25,14 +25,14 @@ from dataclasses import dataclass
 from itertools import accumulate, compress
 from typing import TypedDict
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol.bits import LIST_INDEXES
 from waypass_protocol.names import list_name
 from waypass_server.database import alone
 from waypass_server.errors import ServerError
-from waypass_server.many_rows import table_of
+from waypass_server.many_rows import add_rows, rows_of, table_of
 from waypass_server.models.network import Network
 from waypass_server.models.status import Block, Decoy, ListVersion, StatusList
 from waypass_server.reserve import Reserve
@@ -163,8 +163,9 @@ class Allocator:
         session.add(opened)
         session.flush()
         decoys = self._draw.sample(range(LIST_INDEXES), self._rules.decoys)
-        session.execute(insert(Decoy), [{"list_id": opened.id, "idx": idx} for idx in sorted(decoys)])
-        session.execute(insert(Block), blocks_with(opened.id, decoys))
+        add_rows(session, Decoy, ("list_id", "idx"), [(opened.id, idx) for idx in sorted(decoys)])
+        blocks = blocks_with(opened.id, decoys)
+        add_rows(session, Block, tuple(BlockRow.__annotations__), [tuple(row.values()) for row in blocks])
         return opened
 
     def _take(self, session: Session, list_id: int, count: int) -> list[int]:
@@ -292,4 +293,5 @@ def _free_in(used: int) -> list[int]:
 
 def decoys_of(session: Session, list_id: int) -> Sequence[int]:
     """The decoys of a list, ascending."""
-    return session.scalars(select(Decoy.idx).where(Decoy.list_id == list_id).order_by(Decoy.idx)).all()
+    found = rows_of(session, select(Decoy.idx).where(Decoy.list_id == list_id).order_by(Decoy.idx))
+    return [idx for (idx,) in found]

@@ -18,7 +18,7 @@ from waypass_reader.snapshots import FIRST_GAP_NS, GapWatch
 from waypass_simulator.processes import free_port
 
 TOPICS = Topics(NETWORK)
-SECONDS = 20.0
+SECONDS = 40.0
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ sys.meta_path.insert(0, Refuse())
 from waypass_reader.cli import main
 main()
 """
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def write(folder: Path, *, port: int = 0, broker: int | None = None, key: str = "0123456789abcdef") -> Path:

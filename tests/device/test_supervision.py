@@ -20,7 +20,7 @@ from waypass_reader.log import RecordingLog
 from waypass_reader.supervision import HANGS_NS, Notifier, Supervision, notifier_of, status_line
 from waypass_reader.turnstile import RecordingTurnstile
 
-SECONDS = 20.0
+SECONDS = 40.0
 
 
 class Supervisor:

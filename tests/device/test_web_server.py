@@ -19,7 +19,7 @@ from waypass_reader.errors import ConfigurationError
 from waypass_reader.log import RecordingLog
 from waypass_reader.web import Answer, EventStream, Limits, Problem, Request, Route, Routes, WebServer, json_answer
 
-SECONDS = 20.0
+SECONDS = 40.0
 QUICK = Limits(request_seconds=0.3, answer_seconds=0.5, linger_seconds=0.1, head_bytes=4096, body_bytes=100)
 PATIENT = replace(QUICK, request_seconds=SECONDS, answer_seconds=SECONDS)
 

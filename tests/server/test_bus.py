@@ -32,7 +32,7 @@ from waypass_server.bus import (
 from waypass_server.errors import BusError, ConfigurationError, NotConfirmed, NotConnected
 from waypass_simulator.processes import free_port
 
-SECONDS = 15.0
+SECONDS = 40.0
 
 
 class BrokerUnderTest(Protocol):

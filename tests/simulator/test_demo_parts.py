@@ -30,7 +30,7 @@ from waypass_simulator.optics import Picture
 from waypass_simulator.processes import ProgramError, free_port
 
 NOW = 1_800_000_000
-SECONDS = 15.0
+SECONDS = 40.0
 GREEN = ("open", "green", "green")
 TOPICS = Topics("metro")
 

@@ -107,9 +107,11 @@ def test_whatever_happens_to_readers_they_come_back_to_the_present(broker: Local
 
 def test_readers_decide_passes_and_tell_what_opened(broker: LocalBroker, issuer: Issuer, tmp_path: Path) -> None:
     passes = tmp_path / "passes"
-    bound = [f"{issuer.bound(idx=idx, iat=now() - HOUR).hex()} {1001:064x}\n" for idx in (1, 3)]
-    paper = [f"{issuer.paper(idx=idx, iat=now() - HOUR)}\n" for idx in (0, 2)]
-    passes.write_text("".join(paper + bound), encoding="ascii")
+    bound = [issuer.bound(idx=idx, iat=now() - HOUR).hex() for idx in (1, 3)]
+    paper = [issuer.paper(idx=idx, iat=now() - HOUR) for idx in (0, 2)]
+    holder = f"{1001:064x}"
+    lines = [*paper, *(f"{each} {holder}" for each in bound)]
+    passes.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     shown = read_passes(passes)
     events = HeardEvents()
     with (
@@ -125,7 +127,8 @@ def test_readers_decide_passes_and_tell_what_opened(broker: LocalBroker, issuer:
     reasons = fleet.summary()["decisions"]
     assert reasons["superseded"] > 0
     assert set(reasons) <= {"green", "superseded", "status-unknown", "lists-too-old"}
-    assert all(text not in json.dumps(events.all) for text in passes.read_text().split())
+    said = json.dumps(events.all)
+    assert all(text not in said for text in (*paper, *bound, holder))
 
 
 def test_the_command_runs_until_it_is_told_to_end(broker: LocalBroker, issuer: Issuer, tmp_path: Path) -> None:

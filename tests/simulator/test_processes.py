@@ -9,7 +9,7 @@ import pytest
 
 from waypass_simulator.processes import Program, ProgramError, Stream, free_port, wait_for_port
 
-SECONDS = 15.0
+SECONDS = 40.0
 
 
 def python(script: str, stdin: str | None = None) -> Program:

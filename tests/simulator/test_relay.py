@@ -9,7 +9,7 @@ import pytest
 
 from waypass_simulator.relay import Relay
 
-SECONDS = 10.0
+SECONDS = 40.0
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from waypass_simulator.stage.proxy import Proxy
 from waypass_simulator.stage.stage import SIDES, Link, Play, Stage, read_modules
 from waypass_simulator.stage.words import OUTCOMES, PAGE, REASONS, ROLES, Language
 
-SECONDS = 20.0
+SECONDS = 40.0
 NOW = 1_800_000_000
 BOUND = "WP2:" + "3L5TZ9 K$W:0.XB/" * 28
 SUPERSEDED = {"outcome": "assist", "reason": "superseded", "aspect": "yellow", "frame_to_decision_ms": 4.2}

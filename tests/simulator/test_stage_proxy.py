@@ -19,7 +19,7 @@ from waypass_simulator.stage.door import Door, Serving, listen
 from waypass_simulator.stage.proxy import MAX_BODY, Proxy, Upstream
 from waypass_simulator.stage.stage import Stage
 
-SECONDS = 15.0
+SECONDS = 40.0
 OK = says("200 OK", b"fine")
 
 

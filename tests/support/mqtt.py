@@ -10,7 +10,7 @@ from typing import Any, Self
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-SECONDS = 15.0
+SECONDS = 40.0
 
 
 class Client:

@@ -14,7 +14,7 @@ from waypass_protocol.messages import PresenceMessage, ReaderMessage, StateMessa
 from waypass_protocol.names import list_name
 from waypass_protocol.topics import Topics
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 
 def wait_for(true: Callable[[], bool], what: str, *, seconds: float = WAIT_SECONDS) -> None:

@@ -29,7 +29,7 @@ from waypass_simulator.frame_folder import FrameFolder
 from waypass_simulator.health import HealthAuthority, InventedPerson
 from waypass_simulator.processes import Program, free_port
 
-SECONDS = 30.0
+SECONDS = 60.0
 KEY = "the-key-of-station-north"
 GATES = ("gate-a", "gate-b")
 # Long enough for a browser to see an open lane.

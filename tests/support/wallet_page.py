@@ -41,7 +41,7 @@ from waypass_simulator.demo.deployment import AUTHORITY, Deployment
 from waypass_simulator.demo.gate import NETWORK, RIDE
 from waypass_simulator.health import HealthAuthority, InventedPerson
 
-SECONDS = 30.0
+SECONDS = 60.0
 HOUR = 3600
 AXE = ROOT / "server" / "wallet" / "node_modules" / "axe-core" / "axe.min.js"
 REASON = "On 3 May at North station a member of staff was struck."

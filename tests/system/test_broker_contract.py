@@ -99,9 +99,12 @@ def held_at(site: Site, server: Client, login: str, expected: dict[str, bytes]) 
             if 128 in late.subscribe(*OF_LIST):
                 return False
             late.subscribe((LAST, 1))
-            while (message := late.message())[0] != LAST:
-                assert message[3], f"expected retained messages only, got {message[0]} as it was published"
-                heard[message[0]] = message[1]
+            try:
+                while (message := late.message(seconds=10))[0] != LAST:
+                    assert message[3], f"expected retained messages only, got {message[0]} as it was published"
+                    heard[message[0]] = message[1]
+            except Empty:
+                return False
         return heard == expected
 
     server.publish(LAST, b"that was all", retain=True)

@@ -33,7 +33,7 @@ pytestmark = needs_mosquitto
 SHIPPED = Path(__file__).resolve().parents[2] / "firmware-config" / "station.toml"
 TOPICS = Topics("metro")
 KEY = "the-key-of-station-north"
-SECONDS = 30.0
+SECONDS = 60.0
 SAID: list[tuple[str, ReaderMessage]] = [
     ("presence", PresenceMessage(presence=Presence.ONLINE)),
     (

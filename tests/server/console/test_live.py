@@ -35,7 +35,7 @@ from waypass_server.publisher import Publication
 from waypass_server.services import SetClock
 
 TOPICS = Topics(NETWORK.name)
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture
