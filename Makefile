@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 SYSTEM_DEMO := libzbar0
-SYSTEM_TEST := libzbar0 mosquitto nats-server postgresql systemd chromium espeak-ng
+SYSTEM_TEST := libzbar0 mosquitto nats-server postgresql systemd chromium-headless-shell espeak-ng
 
 .PHONY: help setup setup-test wallet demo story test check bench soak chaos fuzz lives lock clean
 

@@ -24,7 +24,7 @@ OUT = Path(__file__).resolve().parent.parent / "docs" / "pictures" / "stage.png"
 
 def main() -> int:
     """Draw the picture; exit code 1 where there is no Chromium."""
-    program = shutil.which("chromium")
+    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if program is None:
         sys.stderr.write("chromium is not installed\n")
         return 1
