@@ -159,16 +159,18 @@ def report(session: Session, *, person: Person, given: Report, actor: Actor, now
     if given.scopes:
         known_scopes(session, person.network_id, list(given.scopes))
     check_validity(given, now)
+    fact = fact_of(given, network_id=person.network_id, person_id=person.id, staff_id=actor.staff_id, now=now)
     with counted(session, person, actor, now, always=given.yellow):
-        fact = _report(session, person, given, actor, now)
+        _add(session, fact, actor, now)
     tell(session, person_id=person.id, kind=NoticeKind.FACT, now=now, content=describe(fact.id, given))
     return fact
 
 
-def _report(session: Session, person: Person, given: Report, actor: Actor, now: int) -> Fact:
-    fact = Fact(
-        network_id=person.network_id,
-        person_id=person.id,
+def fact_of(given: Report, *, network_id: int, person_id: int, staff_id: int | None, now: int) -> Fact:
+    """As it is recorded; in no session yet."""
+    return Fact(
+        network_id=network_id,
+        person_id=person_id,
         kind=given.kind,
         source=given.source,
         weight=Weight.YELLOW if given.yellow else Weight.NONE,
@@ -176,11 +178,9 @@ def _report(session: Session, person: Person, given: Report, actor: Actor, now: 
         reason=given.reason,
         valid_from=given.valid_from,
         valid_until=given.valid_until,
-        recorded_by=actor.staff_id,
+        recorded_by=staff_id,
         recorded_at=now,
     )
-    _add(session, fact, actor, now)
-    return fact
 
 
 def check_validity(given: Report, now: int) -> None:

@@ -202,6 +202,13 @@ def test_evidence_that_staff_withdraw_counts(office: Office) -> None:
     assert counted(office) == 1, "again it changes nothing"
 
 
+def test_each_yellow_fact_counts_whoever_it_is_about(office: Office) -> None:
+    person = office.person()
+    for number in (1, 2):
+        office.do("desk", "POST", "/facts", **report(person, reason=f"Notice {number}."))
+        assert counted(office) == number
+
+
 def test_a_yellow_fact_is_withdrawn_past_any_limit(office: Office) -> None:
     person = office.person()
     lower_limit(office, 1)

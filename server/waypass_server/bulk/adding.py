@@ -291,31 +291,16 @@ def _worsened(
         before = facts.facts_of(session, more, now)
         for fact_id, new in enumerate(good, _AFTER_ALL):
             if new.person_id in more:
-                more[new.person_id].append(_fact(fact_id, new, by, now))
+                fact = facts.fact_of(
+                    new.report, network_id=by.network_id, person_id=new.person_id, staff_id=by.staff_id, now=now
+                )
+                fact.id = fact_id
+                more[new.person_id].append(fact)
         for person_id, added in more.items():
             known = before[person_id]
             if facts.makes_worse(ground, known, [*known, *added], now):
                 turned.add(person_id)
     return len(yellow) + len(turned), turned
-
-
-def _fact(fact_id: int, new: _NewFact, by: Proposer, now: int) -> Fact:
-    """As it would be."""
-    mine = new.report
-    return Fact(
-        id=fact_id,
-        network_id=by.network_id,
-        person_id=new.person_id,
-        kind=mine.kind,
-        source=mine.source,
-        weight=Weight.YELLOW if mine.yellow else Weight.NONE,
-        scopes=sorted(mine.scopes),
-        reason=mine.reason,
-        valid_from=mine.valid_from,
-        valid_until=mine.valid_until,
-        recorded_by=by.staff_id,
-        recorded_at=now,
-    )
 
 
 def _add_facts(session: Session, good: Sequence[_NewFact], by: Proposer, now: int) -> None:
