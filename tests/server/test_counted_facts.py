@@ -12,7 +12,7 @@ from tests.server.evidence import forge
 from tests.server.test_facts_api import certificate, hand_in, lower_limit, report, sample
 from tests.support.at_once import together
 from tests.support.databases import Store
-from tests.support.office import CHECKED, DAY, GREEN, HOSPITAL, HOUR, NOW, RIDE, Office, open_office
+from tests.support.office import CHECKED, DAY, GREEN, HOSPITAL, HOUR, NOW, PRIORITY, RIDE, Office, open_office
 from tests.support.rule_sets import ANSWERS, EVIDENCE, NO_RECENT_TEST, propose, put_in_force, rule
 
 from waypass_server.evidence import SignerSet
@@ -139,6 +139,13 @@ def test_what_an_exemption_or_an_entry_hides_counts(office: Office) -> None:
     before = counted(office)
     assert noted(office, listed, valid_until=NOW + 13 * DAY) == 201
     assert counted(office) == before + 1
+
+
+def test_a_service_by_grant_counts_for_whoever_may_get_one(office: Office) -> None:
+    in_force(office, rule("near", {"var": "facts.exposure.0"}, scopes=[PRIORITY]), form=None)
+    person = office.person()
+    assert noted(office, person) == 201
+    assert (counted(office), office.aspects(person)) == (1, GREEN)
 
 
 def test_answers_at_a_desk_count_and_those_of_holders_do_not(office: Office) -> None:

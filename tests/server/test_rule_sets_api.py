@@ -309,10 +309,16 @@ def test_rules_that_wait_for_their_hour_count_at_once(office: Office) -> None:
     assert {office.aspects(f"p-{number}")[RIDE] for number in range(3)} == {"green"}
     office.later(8 * DAY)
     assert {office.aspects(f"p-{number}")[RIDE] for number in range(3)} == {"yellow"}
-    # Beyond the longer window of the limits nobody looks.
-    never = {"after": [{"plusTime": [{"var": "external.validationClock"}, -60, "day"]}, in_a_week["after"][1]]}
-    shadow = put_in_force(office, propose(office, rule("never", never), form=None, title="Never"))
-    assert (shadow["worse"], shadow["later"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("days", "later"), [(29, 1), (31, 0)])
+def test_it_is_looked_as_far_ahead_as_the_limits_reach_back(office: Office, days: int, later: int) -> None:
+    office.person()
+    clock = {"plusTime": [{"var": "external.validationClock"}, -days, "day"]}
+    then = {"after": [clock, {"plusTime": ["2027-01-15T08:00:00Z", 0, "day"]}]}
+    address = propose(office, rule("then", then), form=None)
+    shadow = office.do("approver", "POST", f"{address}/shadow")["shadow"]
+    assert (shadow["worse"], shadow["later"]) == (0, later)
 
 
 def test_whom_rules_turn_when_a_fact_is_over_counts(office: Office) -> None:
