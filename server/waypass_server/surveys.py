@@ -138,5 +138,5 @@ def _to_replace(session: Session, person: Person, rule_set_id: int, actor: Actor
 def _in_force(session: Session, person: Person, rule_set_id: int, now: int) -> list[Fact]:
     """A person's answers to this form that count now."""
     query = select(Fact).where(Fact.person_id == person.id, Fact.kind == "survey", Fact.withdrawn_at.is_(None))
-    found = session.scalars(query.where(Fact.valid_until > now).with_for_update())
+    found = session.scalars(query.where(Fact.valid_until > now).with_for_update(key_share=True))
     return [fact for fact in found if (fact.details or {}).get("rule_set") == rule_set_id]

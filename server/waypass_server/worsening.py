@@ -282,8 +282,10 @@ def find_change(session: Session, network_id: int, change_id: int, *, lock: bool
 
 
 def lock_network(session: Session, network_id: int) -> None:
-    """One at a time: two approvals at once are not both the last that may."""
-    session.execute(select(Network.id).where(Network.id == network_id).with_for_update())
+    """One at a time: two approvals at once are not both the last that may. Others go on referring to the network: who
+    has the log's tree and adds a checkpoint to it does, and whoever counts waits for the tree in the end.
+    """
+    session.execute(select(Network.id).where(Network.id == network_id).with_for_update(key_share=True))
 
 
 def _standing(session: Session, subject: Subject, window: Window, now: int) -> Standing:

@@ -29,7 +29,7 @@ def follow(services: Services) -> int:
             return 0
     with services.change() as session:
         # The network's row is the lock: two processes of the server do not both log the same key.
-        session.execute(select(Network.id).where(Network.id == network_id).with_for_update())
+        session.execute(select(Network.id).where(Network.id == network_id).with_for_update(key_share=True))
         changed = _changed(session, network_id, keys)
         for key in changed:
             _note(session, network_id, key, services.now())
