@@ -3,17 +3,13 @@ after the other would have been told.
 """
 
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from tests.support.at_once import together
-from tests.support.databases import put_on_postgresql
-from tests.support.office import DAY, NOTICE, NOW, RIDE, Office, basis_form, open_office
-from tests.support.postgresql import Cluster, needs_postgresql
+from tests.support.office import DAY, NOTICE, NOW, RIDE, Office, basis_form
 
-from waypass_server import bases, delivery, entries, facts, objections, people, withdrawals, worsening
+from waypass_server import bases, delivery, entries, facts, objections, people, withdrawals
 from waypass_server.bases import Proposer
 from waypass_server.console import sessions
 from waypass_server.facts import Report
@@ -22,7 +18,6 @@ from waypass_server.models.lists_of_people import BasisVersion, Entry, Objection
 from waypass_server.models.people import DeskCode, FailedEnrolment, Person, Wallet
 from waypass_server.models.records import EmergencyWithdrawal, Notice, WithdrawalState
 from waypass_server.people import ATTEMPTS_PER_SOURCE, find_person
-from waypass_server.publiclog.store import lock_tree
 from waypass_server.refusals import Conflict, TooMany
 from waypass_server.roles import Role
 from waypass_server.signin.attempts import FREE_OF_SOURCE, Wait
@@ -309,20 +304,3 @@ def test_the_scheduler_of_two_processes(office: Office) -> None:
     assert together(office.later, office.later, office.later, linger=office.services.database).refused == []
     with office.services.database.reading() as session:
         assert session.scalars(select(Person.reassess_at)).all() == [None] * 4
-
-
-@needs_postgresql
-def test_whoever_counts_keeps_nobody_from_referring_to_the_network(postgresql: Cluster, tmp_path: Path) -> None:
-    """Who signs a checkpoint has the log's tree first, and refers to the network then; who approves, the other way."""
-    put_on_postgresql(tmp_path, postgresql)
-    with closing(open_office(tmp_path)) as office:
-        database = office.services.database
-        with database.changing() as counting:
-            worsening.lock_network(counting, 1)
-            with database.changing() as signing:
-                signing.execute(text("SET LOCAL lock_timeout = '5s'"))
-                lock_tree(signing, 1)
-                signing.add(Person(network_id=1, reference="p-new", created_at=NOW, reassess_at=None))
-                signing.flush()
-            lock_tree(counting, 1)
-        assert office.call("desk", "POST", "/people", reference="p-new").status_code == 200

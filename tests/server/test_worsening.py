@@ -2,19 +2,25 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from tests.support.office import DAY, HEALTH, HOUR, NOTICE, NOW, PRIORITY, RIDE, Office, basis_form
+from sqlalchemy import select, text
+from tests.support.databases import put_on_postgresql
+from tests.support.office import DAY, HEALTH, HOUR, NOTICE, NOW, PRIORITY, RIDE, Office, basis_form, open_office
+from tests.support.postgresql import Cluster, needs_postgresql
 
 from waypass_server import entries, worsening
 from waypass_server.bases import Proposer
 from waypass_server.life import Actor, Kind
 from waypass_server.models.lists_of_people import Basis, Entry
 from waypass_server.models.network import Staff
+from waypass_server.models.people import Person
 from waypass_server.models.records import Event
 from waypass_server.models.worsening import Alarm, Level, Window, WorsenedSum
+from waypass_server.publiclog.store import lock_tree
 from waypass_server.roles import Role
 
 Limits = dict[tuple[str, int, str], tuple[int, int]]
@@ -288,3 +294,20 @@ def test_the_health_office_is_an_authority(office: Office) -> None:
     assert HEALTH in names
     with office.services.database.reading() as session:
         assert session.scalars(select(Alarm)).all() == []
+
+
+@needs_postgresql
+def test_whoever_counts_keeps_nobody_from_referring_to_the_network(postgresql: Cluster, tmp_path: Path) -> None:
+    """Who signs a checkpoint has the log's tree first, and refers to the network then; who approves, the other way."""
+    put_on_postgresql(tmp_path, postgresql)
+    with closing(open_office(tmp_path)) as office:
+        database = office.services.database
+        with database.changing() as counting:
+            worsening.lock_network(counting, 1)
+            with database.changing() as signing:
+                signing.execute(text("SET LOCAL lock_timeout = '5s'"))
+                lock_tree(signing, 1)
+                signing.add(Person(network_id=1, reference="p-new", created_at=NOW, reassess_at=None))
+                signing.flush()
+            lock_tree(counting, 1)
+        assert office.call("desk", "POST", "/people", reference="p-new").status_code == 200
