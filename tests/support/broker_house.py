@@ -4,10 +4,11 @@ import random
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from queue import Empty
 
 from tests.server.publishing import add_network, issue, make_services, take_away_some
 from tests.support.broker_sites import Site
-from tests.support.mqtt import Client
+from tests.support.mqtt import Client, ConnectionEnded
 from tests.support.publishing import WAIT_SECONDS, wait_for
 from tests.support.real_reader import RealReader
 
@@ -114,7 +115,21 @@ def house(stack: ExitStack, site: Site, folder: Path, bus: BusSettings) -> House
 
 
 def forget_house(site: Site) -> None:
-    with ExitStack() as visit:
-        server = arrived(visit, site, "server")
-        for topic in (TOPICS.head, TOPICS.snapshot("1"), *(TOPICS.delta("1", place) for place in range(64))):
-            server.publish(topic, b"", retain=True)
+    """Nothing is left of it for the next one."""
+    forget(site, TOPICS.head, TOPICS.snapshot("1"), *(TOPICS.delta("1", place) for place in range(64)))
+
+
+def forget(site: Site, *topics: str) -> None:
+    """Have the broker forget what it retains of these, even one that ends a connection meanwhile."""
+
+    def is_forgotten() -> bool:
+        with ExitStack() as visit:
+            server = arrived(visit, site, "server")
+            try:
+                for topic in topics:
+                    server.publish(topic, b"", retain=True)
+            except (ConnectionEnded, Empty):
+                return False
+        return True
+
+    wait_for(is_forgotten, "the broker takes what clears its topics", seconds=FAILOVER_SECONDS)

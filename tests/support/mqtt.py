@@ -3,14 +3,21 @@
 import socket
 import ssl
 import struct
-from queue import Queue
+import time
+from queue import Empty, Queue
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 SECONDS = 40.0
+_MOMENT = 0.2
+_T = TypeVar("_T")
+
+
+class ConnectionEnded(Exception):
+    """The broker has ended a client's connection, so that the rest can't be said or heard."""
 
 
 class Client:
@@ -64,23 +71,49 @@ class Client:
             self.subscribe(*self._filters)
 
     def subscribe(self, *filters: tuple[str, int]) -> list[int]:
-        """The granted QoS of each filter; 128 is a refusal."""
+        """The granted QoS of each filter; 128 is a refusal. Raises `ConnectionEnded`."""
         self._filters = filters
         self.paho.subscribe(list(filters))
-        return self.granted.get(timeout=SECONDS)
+        return self._next(self.granted, SECONDS)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
-        """Returns when it is acknowledged (QoS 0: sent)."""
-        self.paho.publish(topic, payload, qos, retain).wait_for_publish(SECONDS)
+        """Returns when it is acknowledged (QoS 0: sent). Raises `ConnectionEnded`, and `Empty` when nobody answers."""
+        told = self.paho.publish(topic, payload, qos, retain)
+        deadline = time.monotonic() + SECONDS
+        while not self._is_out(told):
+            if not self.paho.is_connected():
+                raise ConnectionEnded(f"before {topic} was acknowledged")
+            if time.monotonic() > deadline:
+                raise Empty(f"expected an acknowledgement of {topic} within {SECONDS} s")
 
     def message(self, *, seconds: float = SECONDS) -> tuple[str, bytes, int, bool]:
-        """The next message: topic, payload, QoS, retained."""
-        message = self.messages.get(timeout=seconds)
+        """The next message: topic, payload, QoS, retained. Raises `Empty`, or at once `ConnectionEnded`."""
+        message = self._next(self.messages, seconds)
         return message.topic, bytes(message.payload), message.qos, message.retain
 
     def next(self) -> tuple[str, bytes]:
         """The next message: topic, payload."""
         return self.message()[:2]
+
+    def _next(self, queue: Queue[_T], seconds: float) -> _T:
+        deadline = time.monotonic() + seconds
+        while True:
+            connected = self.paho.is_connected()  # asked first: what came before the end is in the queue by then
+            try:
+                return queue.get(timeout=min(_MOMENT, max(0.0, deadline - time.monotonic())))
+            except Empty:
+                if not connected:
+                    raise ConnectionEnded("while something was awaited") from None
+                if time.monotonic() >= deadline:
+                    raise
+
+    @staticmethod
+    def _is_out(told: paho.MQTTMessageInfo) -> bool:
+        try:
+            told.wait_for_publish(_MOMENT)
+            return told.is_published()
+        except RuntimeError:  # there was no connection when it was said
+            return False
 
     def _on_disconnect(self, *_: Any) -> None:
         self.connected.put(-1)

@@ -1,7 +1,7 @@
 """A NATS cluster of three nodes on the files of `firmware-config/nats`, as they are shipped.
 
-Only these things differ from three machines: folders, ports, addresses (loopback), the nodes' names, and passwords that
-are not hashed.
+Only these things differ from three machines: folders, ports, addresses (loopback), the nodes' names, passwords that are
+not hashed, and a log with the time.
 """
 
 import re
@@ -33,6 +33,9 @@ def nats_program() -> str | None:
 needs_nats = [
     pytest.mark.nats,
     pytest.mark.skipif(nats_program() is None, reason="the nats-server program is not installed"),
+    # NATS 2.9 ends an MQTT connection when its cluster is too busy to store a message within four seconds; readers come
+    # back, a test's own client does not. Tried again is only what was cut off or waited in vain: what is wrong fails.
+    pytest.mark.flaky(reruns=2, only_rerun=["ConnectionEnded", "Empty", "expected within"]),
 ]
 """Marks for a test that starts NATS."""
 
@@ -76,10 +79,11 @@ class NatsCluster:
 
     def leader(self, stream: str) -> int:
         """The node that said last that it leads this stream."""
-        said = re.compile(re.escape(f"new stream leader for 'WAYPASS > {stream}'"))
-        leaders = [node for node in NODES if said.search(self.programs[node].text(Stream.STDERR))]
-        assert len(leaders) == 1, f"expected one node to have led {stream}, got {leaders}"
-        return leaders[0]
+        said = re.compile(rf"\] (\S+ \S+) \[INF\] .*new stream leader for 'WAYPASS > {re.escape(stream)}'")
+        when = {node: said.findall(self.programs[node].text(Stream.STDERR)) for node in NODES}
+        leaders = {node: times[-1] for node, times in when.items() if times}
+        assert leaders, f"expected a node to have led {stream}, got none"
+        return max(leaders, key=lambda node: leaders[node])
 
     def client(self, login: str, node: int, *, name: str = "", will: tuple[str, bytes] | None = None) -> Client:
         """A client with its password; without a name it gets one that no other has."""
@@ -134,6 +138,7 @@ class NatsCluster:
             "/etc/waypass-nats": str(folder),
             "/var/lib/waypass-nats": str(folder / "store"),
             'server_name: "waypass-1"': f'server_name: "waypass-{node}"',
+            "logtime: false": "logtime: true",
             "127.0.0.1:4222": f"127.0.0.1:{free_port()}",
             "0.0.0.0:6222": f"127.0.0.1:{self._routes[node]}",
             "0.0.0.0:8884": f"127.0.0.1:{self.ports[node]}",
