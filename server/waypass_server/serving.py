@@ -142,6 +142,11 @@ def bus_settings(settings: Settings) -> BusSettings:
     schemes = {scheme for scheme, _, _ in addresses}
     if len(schemes) > 1:
         raise ConfigurationError(f"broker: expected all addresses with TLS or none, got {settings.broker!r}")
+    for name in ("broker_ca", "broker_certificate", "broker_key"):
+        if schemes == {"mqtt"} and getattr(settings, name) is not None:
+            raise ConfigurationError(f"{name}: expected mqtts:// in broker, got {settings.broker!r}")
+    if (settings.broker_certificate is None) != (settings.broker_key is None):
+        raise ConfigurationError("broker_certificate, broker_key: expected both or none, got one of them")
     (_, host, port), *others = addresses
     return BusSettings(
         client_id=_client_id(settings),
@@ -150,8 +155,12 @@ def bus_settings(settings: Settings) -> BusSettings:
         others=tuple((host, port) for _, host, port in others),
         username=settings.broker_user,
         password=_first_line(settings.broker_password_file, "broker_password_file"),
-        tls=Tls() if schemes == {"mqtts"} else None,
+        tls=_broker_tls(settings) if schemes == {"mqtts"} else None,
     )
+
+
+def _broker_tls(settings: Settings) -> Tls:
+    return Tls(authority=settings.broker_ca, certificate=settings.broker_certificate, key=settings.broker_key)
 
 
 def _broker_address(text: str) -> tuple[str, str, int]:

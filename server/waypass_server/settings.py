@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     cluster, are separated by commas and tried in turn."""
     broker_user: str | None = None
     broker_password_file: Path | None = None
+    broker_ca: Path | None = None
+    """The authority behind the broker's certificate; without it, the system's authorities."""
+    broker_certificate: Path | None = None
+    broker_key: Path | None = None
+    """The server's own certificate for the broker, and its key."""
     status_uri_prefix: Annotated[str, AfterValidator(_list_prefix)] = "wp:"
     """A status list's URI is this and the list's number; an https address lets foreign verifiers fetch it."""
     pass_life: Annotated[int, Field(ge=HOUR, le=7 * DAY)] = DAY

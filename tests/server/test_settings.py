@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from waypass_server.bus import Tls
 from waypass_server.errors import ConfigurationError
 from waypass_server.serving import bus_settings
 from waypass_server.settings import Settings, load_settings
@@ -159,6 +160,22 @@ def test_addresses_with_and_without_tls_do_not_go_together() -> None:
 def test_no_address_of_a_broker(address: str) -> None:
     with pytest.raises(ConfigurationError, match=r"broker: expected mqtt://HOST:PORT or mqtts://HOST:PORT, got"):
         bus_settings(Settings(network="metro", broker=address))
+
+
+def test_certificates_for_the_broker(tmp_path: Path) -> None:
+    file = tmp_path / "server.toml"
+    said = 'broker_ca = "ca.pem"\nbroker_certificate = "own.pem"\nbroker_key = "own.key"\n'
+    file.write_text(f'network = "metro"\nbroker = "mqtts://broker.example.org"\n{said}', encoding="utf-8")
+    tls = bus_settings(load_settings(file, {})).tls
+    assert tls == Tls(authority=tmp_path / "ca.pem", certificate=tmp_path / "own.pem", key=tmp_path / "own.key")
+
+
+def test_a_certificate_without_tls_or_without_its_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^broker_ca: expected mqtts:// in broker, got 'mqtt://broker'$"):
+        bus_settings(Settings(network="metro", broker="mqtt://broker", broker_ca=tmp_path))
+    for half in ({"broker_certificate": tmp_path}, {"broker_key": tmp_path}):
+        with pytest.raises(ConfigurationError, match="broker_certificate, broker_key: expected both or none, got one"):
+            bus_settings(Settings.model_validate({"network": "metro", "broker": "mqtts://broker"} | half))
 
 
 def test_the_password_is_the_files_first_line(tmp_path: Path) -> None:

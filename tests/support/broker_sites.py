@@ -2,12 +2,14 @@
 
 embedded     `waypass-server broker` with its password file; both ends are the same broker
 mosquitto    the shipped files: the server with a password, readers with certificates
-bridged      two Mosquittos on the shipped files: the server at the centre, readers at the station behind the bridge
+bridged      two Mosquittos on the shipped files: the server at the centre, with a certificate, readers at the station
+             behind the bridge
 nats         three nodes on the shipped files: the server begins with the first, readers with the second
 
 A site runs from its making to `close`. `kill` is SIGKILL for all of it, `start` starts it again on the same ports.
 """
 
+import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from tests.support.shipped_brokers import PASSWORDS, ShippedBroker
 
 from waypass_reader.broker_address import BrokerAddress
 from waypass_server.broker.access import password_line
-from waypass_server.bus import BusSettings, Tls
+from waypass_server.bus import BusSettings
+from waypass_server.serving import bus_settings
+from waypass_server.settings import load_settings
 from waypass_simulator.processes import Program
 
 READERS = ("north-1", "north-2")
@@ -56,6 +60,13 @@ class Site(ABC):
     def close(self) -> None:
         """For good."""
 
+    def read_settings(self, **said: str | Path) -> BusSettings:
+        """What a `server.toml` that says this sets the server to."""
+        lines = (f"{name} = {json.dumps(str(value))}\n" for name, value in {"network": "metro", **said}.items())
+        file = self.folder / "server.toml"
+        file.write_text("".join(lines), encoding="utf-8")
+        return bus_settings(load_settings(file, {}))
+
     def password_file(self, login: str, password: str) -> Path:
         """A file with this login's password."""
         file = self.folder / f"password of {login}"
@@ -79,7 +90,11 @@ class EmbeddedSite(Site):
 
     def bus_settings(self) -> BusSettings:
         """See `Site`."""
-        return BusSettings(client_id="server", port=self._broker.port, username="server", password="server")
+        return self.read_settings(
+            broker=f"mqtt://127.0.0.1:{self._broker.port}",
+            broker_user="server",
+            broker_password_file=self.password_file("server", "server"),
+        )
 
     def address(self, reader: str) -> BrokerAddress:
         """See `Site`."""
@@ -119,13 +134,19 @@ class MosquittoSite(Site):
 
     def bus_settings(self) -> BusSettings:
         """See `Site`."""
-        return BusSettings(
-            client_id="server",
-            host="localhost",
-            port=self._centre.passwords,
-            username="server",
-            password=PASSWORDS["server"],
-            tls=Tls(authority=self._centre.own.ca),
+        if self._edge is not self._centre:  # with a certificate there, with a password here
+            identity = self._centre.clients.issue("server")
+            return self.read_settings(
+                broker=f"mqtts://localhost:{self._centre.certificates}",
+                broker_ca=self._centre.own.ca,
+                broker_certificate=identity.certificate,
+                broker_key=identity.key,
+            )
+        return self.read_settings(
+            broker=f"mqtts://localhost:{self._centre.passwords}",
+            broker_user="server",
+            broker_password_file=self.password_file("server", PASSWORDS["server"]),
+            broker_ca=self._centre.own.ca,
         )
 
     def address(self, reader: str) -> BrokerAddress:
@@ -179,15 +200,11 @@ class NatsSite(Site):
 
     def server_at(self, node: int) -> BusSettings:
         """A server that begins with this node."""
-        first, *others = self._places(node)
-        return BusSettings(
-            client_id="server",
-            host=first[0],
-            port=first[1],
-            others=tuple(others),
-            username="server",
-            password=NATS_PASSWORDS["server"],
-            tls=Tls(authority=self.cluster.own.ca),
+        return self.read_settings(
+            broker=",".join(f"mqtts://{host}:{port}" for host, port in self._places(node)),
+            broker_user="server",
+            broker_password_file=self.password_file("server", NATS_PASSWORDS["server"]),
+            broker_ca=self.cluster.own.ca,
         )
 
     def address(self, reader: str) -> BrokerAddress:
