@@ -80,7 +80,7 @@ def empty_hall(seed: int, size: FrameSize, *, count: int) -> list[Pixels]:
 
 def read_with_zxing(frame: Pixels) -> list[str]:
     """zxing-cpp alone."""
-    return [text_of(code) for code in read_zxing(frame)]
+    return [text_of(code) for code in read_zxing(frame, light_on_dark=True)]
 
 
 @functools.cache

@@ -8,9 +8,10 @@ each as the bare payload, and the first two also as whole signed messages. Then,
 - `load_ms`: all compact messages and a head into a reader's status store, and one pass decided by it: parsing,
   signatures, decoding, digests. `load_standard_ms`: the same with standard messages
 - `delta_us`: one signed delta of 8 changes into that store, the mean over all lists: signature, a new list, its digest
-- `lookup_ns`: the status of a random place of a random list, as `decide` looks it up, against `index_ns`, a bare index
-  into a bytearray with a byte for each place, at the same places in the same order. Both are one `for` over prepared
-  tuples and have the loop's own cost in them; the best of several rounds, by turns
+- `lookup_ns`: the status of a random place of a random list that is at hand, against `index_ns`, a bare index into one
+  bytearray with a byte for each place, at the same places in the same order. `by_uri_ns` finds the list by its URI
+  besides, which is the whole of what `decide` does. All are one `for` over prepared tuples and have the loop's own cost
+  in them; the best of several rounds, by turns
 
 `memory_mb` is the growth of resident memory of a fresh process in which a reader's own inbox and disk keeper hold all
 lists (compact messages, the whole ring of 64 deltas of each, a head); `restart_ms` is how long another fresh process
@@ -29,7 +30,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -232,22 +234,44 @@ def lookups(network: Network) -> Result:
     draw = random.Random(2)
     asked = [draw.randrange(places) for _ in range(LOOKUPS)]
     held = [(network.packed[each // bits.LIST_INDEXES], each % bits.LIST_INDEXES) for each in asked]
+    view = {f"wp:{number}": Listed(packed) for number, packed in enumerate(network.packed)}
+    uris = list(view)
+    named = [(uris[each // bits.LIST_INDEXES], each % bits.LIST_INDEXES) for each in asked]
     bare = [(flat, each) for each in asked]
     assert [bits.status_at(packed, idx) for packed, idx in held] == [array[idx] for array, idx in bare]
-    times: dict[Callable[[], None], list[float]] = {partial(ask_held, held): [], partial(ask_bare, bare): []}
+    ways = partial(ask_held, held), partial(ask_bare, bare), partial(ask_by_uri, view, named)
+    times: dict[Callable[[], None], list[float]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for ask, took in times.items():
             took.append(timed(ask)[0])
-    lookup, index = (min(took) * 1e6 / LOOKUPS for took in times.values())
+    lookup, index, by_uri = (min(took) * 1e6 / LOOKUPS for took in times.values())
     return {
         "lookup_ns": round(lookup, 1),
         "index_ns": round(index, 1),
         "lookup_over_index": round(lookup / index, 2),
+        "by_uri_ns": round(by_uri, 1),
+        "by_uri_over_index": round(by_uri / index, 2),
     }
 
 
-def ask_held(places: list[tuple[bytes, int]]) -> None:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list as a store's view holds it, as far as it is asked here."""
+
+    packed: bytes
+
+
+def ask_by_uri(view: Mapping[str, Listed], places: list[tuple[str, int]]) -> None:
     """As `decide` asks."""
+    status_at = bits.status_at
+    for uri, idx in places:
+        held = view.get(uri)
+        if held is not None:
+            status_at(held.packed, idx)
+
+
+def ask_held(places: list[tuple[bytes, int]]) -> None:
+    """Where the list is at hand."""
     status_at = bits.status_at
     for packed, idx in places:
         status_at(packed, idx)
