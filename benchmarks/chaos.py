@@ -10,10 +10,13 @@ truncates and fills up messages (`waypass_simulator.faults.meddler`).
 Meanwhile passes are withdrawn in transactions on the server's database, one by one and many at once, and every full
 reader decides on real passes with the admission rule.
 
-When the time is over the faults are taken back, the broker is started empty once more, and everybody gets time to come
-to rest; `unrest` in the result says who did not. Then `waypass_simulator.faults.checks` compares what every reader did
-with what a witness heard to be true, and that with the server's database. The exit code is 1 when anything is breached,
-and also when something that should have happened did not (`missing`), for then nothing was shown.
+When the time is over the faults are taken back. `current_before_refill` is the share of lists at readers that are then
+in the newest version soon; the rest is behind what the meddler left retained. Then the broker is started empty once
+more, and everybody gets time to come to rest; `unrest` in the result says who did not. Then
+`waypass_simulator.faults.checks` compares what every reader did with what a witness heard to be true, and that with the
+server's database. The exit code is 1 when anything is breached, and also when something that should have happened did
+not (`missing`), for then nothing was shown: in a run of five minutes and more each kind of fault, each habit and each
+way to meddle.
 """
 
 import json
@@ -50,8 +53,11 @@ from waypass_simulator.relay import Relay
 SPARE = 40
 BURSTS, FEW = 60, 8
 """About how many times many passes are withdrawn in one transaction; and how many, at most, one by one between that."""
+HABITS_THAT_ACT = tuple(habit for habit in Habit if habit not in (Habit.STEADY, Habit.LATE))
 START_SECONDS = 240.0
 REST_SECONDS = 240.0
+WHOLE_SECONDS = 300.0
+SOON_SECONDS = 30.0
 ROUNDING = 2.0
 
 
@@ -145,6 +151,7 @@ class Chaos:
             )
             self._torment(services, passes, faults, random.Random(rng.random()))
             meddler.close()
+            before = self._current_soon(services)
             broker.kill()  # with it goes what the meddler left in the place of what is true
             broker.start()
             rested = self._come_to_rest(services, witness)
@@ -160,8 +167,14 @@ class Chaos:
                     stale=told.stale + ROUNDING,
                 )
             )
-        made = {"faults": dict(sorted(faults.made.items())), "meddled": dict(sorted(meddler.done.items()))}
-        return self._result(judge, summary, truth, {**made, "server_starts": server.starts, "rest_s": rested})
+        made = {
+            "faults": dict.fromkeys(sorted(faults.kinds), 0) | faults.made,
+            "meddled": dict.fromkeys(sorted(meddler.ways), 0) | meddler.done,
+            "server_starts": server.starts,
+            "current_before_refill": before,
+            "rest_s": rested,
+        }
+        return self._result(judge, summary, truth, made)
 
     def _write_passes(self, passes: list[IssuedPass]) -> None:
         """In the form that a fleet reads; these are private keys, in a folder of our own."""
@@ -216,6 +229,20 @@ class Chaos:
         finally:
             faults.stop()
 
+    def _current_soon(self, services: Services) -> float:
+        """The share of lists at readers that are in the server's newest version, before anything is refilled."""
+        held: dict[tuple[str, str], int] = {}
+        share, tails, deadline = 0.0, self._tails(), time.monotonic() + SOON_SECONDS
+        while share < 1.0 and time.monotonic() < deadline:
+            for event in chain.from_iterable(tail.new() for tail in tails):
+                if event["event"] == "swap":
+                    held[event["reader"], event["list"]] = event["version"]
+            versions = {uri: version for uri, (version, _) in served(services).items()}
+            current = sum(version == versions.get(uri) for (_, uri), version in held.items())
+            share = current / (self.told.readers * len(versions))
+            time.sleep(0.5)
+        return round(share, 3)
+
     def _come_to_rest(self, services: Services, witness: Witness) -> float:
         """Until the outbox is empty, the witness heard all, and every reader holds it; or for `REST_SECONDS`."""
         start, tails = time.monotonic(), self._tails()
@@ -268,7 +295,7 @@ class Chaos:
             "light_heads": summary["light"]["heads"],
             "connections": sum(each["connections"] for each in readers) + summary["light"]["connections"],
             "refused": _sums(readers, "reports"),
-            "happened": _sums(readers, "happened"),
+            "happened": dict.fromkeys((each.value for each in HABITS_THAT_ACT), 0) | _sums(readers, "happened"),
             **made,
             "fleet_cpu_s": round(summary["cpu_ms"] / 1000, 1),
             "breaches": {name: judge.breaches[name] for name in BREACHES},
@@ -276,7 +303,7 @@ class Chaos:
         }
         if self.unrest:
             result["unrest"] = self.unrest
-        result["missing"] = missing(result)
+        result["missing"] = missing(result, whole=told.seconds >= WHOLE_SECONDS)
         result["ok"] = not result["missing"] and not any(result["breaches"].values())
         return result
 
@@ -297,8 +324,8 @@ def _ended(fleets: list[Program]) -> dict[str, Any]:
     }
 
 
-def missing(result: Mapping[str, Any]) -> list[str]:
-    """What should have happened and did not."""
+def missing(result: Mapping[str, Any], *, whole: bool) -> list[str]:
+    """What should have happened and did not; in a `whole` run everything that can."""
     expected: dict[str, Callable[[], bool]] = {
         "a pass that opens": lambda: result["decisions"].get("green", 0) > 0,
         "a pass that was withdrawn": lambda: result["decisions"].get("superseded", 0) > 0,
@@ -310,7 +337,15 @@ def missing(result: Mapping[str, Any]) -> list[str]:
         "a refused fragment": lambda: result["refused"].get("malformed", 0) > 0,
         "reboots": lambda: result["happened"].get("rebooting", 0) > 0,
     }
-    return [name for name, happened in expected.items() if not happened()]
+    found = [name for name, happened in expected.items() if not happened()]
+    if whole:
+        found += [
+            f"{part}: {name}"
+            for part in ("faults", "meddled", "happened")
+            for name, count in result[part].items()
+            if count == 0
+        ]
+    return found
 
 
 def _sums(readers: list[Mapping[str, Any]], name: str) -> dict[str, int]:
