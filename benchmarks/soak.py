@@ -1,16 +1,18 @@
 """Does a reader keep going? A real reader process, a real broker, people without end, and everything failing at random.
 
 What runs: Mosquitto (or the embedded broker where it is not installed) behind a cable that can be pulled, a reader with
-two lanes (a camera, as a folder of rendered frames, and a 2D scanner on a serial line), one person after the other at
-each lane, an issuer that withdraws passes and signs heads, and `soak_faults`.
+three lanes (a camera, as a folder of rendered frames, a 2D scanner on a serial line, and `soak_video`: 30 frames a
+second and a rotation sensor), one person after the other at each lane, an issuer that withdraws passes and signs heads,
+and `soak_faults`.
 
 At the end three things have to be so, otherwise the exit code is 1:
 
 1. memory is flat: in the second half, the line through its resident size rises by no more than `RISE_MB`. The first
    half is for what fills up by design: re-entry memory (20 minutes), a ring of 64 deltas, the allocator's arenas
-2. no frame is later than the next: from frame to decision takes less than a frame's time (`--frame-ms`)
+2. no frame is later than the next: from frame to decision takes less than a frame's time (`--frame-ms`). The camera of
+   30 frames a second is told apart, `video_late_frames` against 33.3 ms, since there the machine's other work shows
 3. counts are exact: each person got the answer that was due, and what the reader counted over MQTT is that, by outcome
-   and as far as it is not merged by reason, with nothing lost or counted twice
+   and as far as it is not merged by reason, with nothing lost or counted twice; who went in as the sensor saw it
 
 Each pass, and each of its parts of 40 letters, is also looked for in what the reader wrote: log, screen and disk.
 """
@@ -22,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +38,7 @@ from rich.table import Table
 
 from soak_faults import Faults, PluggedScanner
 from soak_hall import LIST_URI, NETWORK, READER, SCOPE, Issuer, Shown, Visitor, pictures_of
+from soak_video import VIDEO, VideoLane
 from waypass_protocol.messages import HourCounts, MinuteCounts, StateMessage, read_message
 from waypass_protocol.reasons import DECISIONS, Outcome
 from waypass_protocol.topics import Topics
@@ -47,6 +51,7 @@ RISE_MB = 4.0
 ANSWER_SECONDS = 4.0
 TRIES = 20
 CAMERA, SCANNER = "camera", "scanner"
+VIDEO_FRAME_MS = 1000 / 30
 
 
 class Hall:
@@ -221,7 +226,7 @@ class ScannerQueue(LaneQueue):
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.2, help="How long people come.")] = 60.0,
-    frame_ms: Annotated[float, typer.Option(help="The camera's frame time.")] = 100.0,
+    frame_ms: Annotated[float, typer.Option(help="The time of a frame at the folder and the scanner.")] = 100.0,
     seed: Annotated[int, typer.Option(help="Of people and faults.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One object.")] = False,
 ) -> None:
@@ -241,6 +246,8 @@ def soak(folder: Path, *, minutes: float, frame_ms: float, seed: int) -> dict[st
     kind = BrokerKind.MOSQUITTO if mosquitto_program() else BrokerKind.EMBEDDED
     scanner = PluggedScanner(folder / "scanner")
     frames = FrameFolder(folder / "frames")
+    stopping = threading.Event()
+    video = VideoLane(folder, issuer, seed=seed + 4, stopping=stopping)
     with LocalBroker(kind, folder) as broker, Relay(broker.port) as relay:
         hall = Hall(issuer, broker)
         _configure(folder, issuer, port=relay.port)
@@ -259,19 +266,22 @@ def soak(folder: Path, *, minutes: float, frame_ms: float, seed: int) -> dict[st
                 server=hall.publish_all,
                 publish=hall.publish,
             )
-            stopping = threading.Event()
             rest: dict[str, Any] = {"reader": reader, "hall": hall, "stopping": stopping}
             queues: list[LaneQueue] = [
                 CameraQueue(frames=frames, faults=faults, seed=seed, visitor=_visitor(issuer, seed + 2), **rest),
                 ScannerQueue(scanner=scanner, visitor=_visitor(issuer, seed + 3), **rest),
             ]
-            sizes, pause_ms = _let_people_come(queues, faults, reader, stopping, minutes=minutes)
+            sizes, pause_ms = _let_people_come([*queues, video], faults, reader, stopping, minutes=minutes)
             hall.stop()
             _wait(lambda: hall.held() == issuer.version, "the reader has caught up")
             code = reader.terminate(timeout=30)
-            result = _judge(queues, hall, sizes, pause_ms=pause_ms, frame_ms=frame_ms, code=code)
+            video.close()
+            result = _judge(
+                queues, video, video.lines(reader), hall, sizes, pause_ms=pause_ms, frame_ms=frame_ms, code=code
+            )
             result |= {"broker": kind.value, "minutes": minutes, "faults": dict(sorted(faults.made.items()))}
-            result["leaks"] = _leaks(queues, reader, folder / "state")
+            texts = [text for queue in queues for text in queue.tally.texts] + video.texts
+            result["leaks"] = _leaks(texts, reader, folder / "state")
             result["passed"] = result["passed"] and result["leaks"] == 0
         hall.close()
         return result
@@ -282,7 +292,12 @@ def _visitor(issuer: Issuer, seed: int) -> Visitor:
 
 
 def _let_people_come(
-    queues: list[LaneQueue], faults: Faults, reader: Program, stopping: threading.Event, *, minutes: float
+    queues: Sequence[LaneQueue | VideoLane],
+    faults: Faults,
+    reader: Program,
+    stopping: threading.Event,
+    *,
+    minutes: float,
 ) -> tuple[list[tuple[float, float]], float]:
     """For so long; the reader's resident megabytes each second, with their seconds.
 
@@ -311,6 +326,8 @@ def _let_people_come(
 
 def _judge(
     queues: list[LaneQueue],
+    video: VideoLane,
+    said: Sequence[dict[str, Any]],
     hall: Hall,
     sizes: list[tuple[float, float]],
     *,
@@ -321,12 +338,16 @@ def _judge(
     shown: Counter[str] = Counter()
     for queue in queues:
         shown.update(queue.tally.reasons)
+    shown.update(line["reason"] for line in said)
     outcomes: Counter[str] = Counter()
     for reason, number in shown.items():
         outcomes[next(one.outcome.value for name, one in DECISIONS.items() if name.value == reason)] += number
     _wait(lambda: sum(_counted(hall)[0].values()) >= sum(outcomes.values()), "all counts", seconds=20, must=False)
-    minutes, reasons, fewer, latency = _counted(hall)
+    minutes, reasons, fewer, latency, passed = _counted(hall)
     wrong = [each for queue in queues for each in queue.tally.wrong]
+    wrong += [f"{VIDEO}: expected green, got {line['reason']}" for line in said if line["reason"] != "green"]
+    if abs(video.shown - len(said)) > 1:  # the last one may be cut off
+        wrong.append(f"{VIDEO}: {video.shown} walked up, {len(said)} had an answer")
     waits = sorted(ms for queue in queues for ms in queue.tally.latency_ms)
     late = sum(ms >= frame_ms for ms in waits)
     rise, slope = _rise(sizes)
@@ -334,12 +355,15 @@ def _judge(
         minutes == outcomes
         and sum(reasons.values()) + fewer == sum(shown.values()) == latency
         and all(shown[reason] >= number for reason, number in reasons.items())
+        and passed == sum(line["outcome"] == "open" for line in said)
     )
+    video_ms = sorted(line["frame_to_decision_ms"] for line in said)
     return {
         "passed": code == 0 and exact and not wrong and not late and rise <= RISE_MB,
         "exit_code": code,
         "people": sum(shown.values()),
-        "people_by_lane": {queue.lane: sum(queue.tally.reasons.values()) for queue in queues},
+        "people_by_lane": {queue.lane: sum(queue.tally.reasons.values()) for queue in queues} | {VIDEO: len(said)},
+        "entries_by_sensor": passed,
         "shown_again": sum(queue.tally.again for queue in queues),
         "shown_outcomes": dict(sorted(outcomes.items())),
         "counted_outcomes": dict(sorted(minutes.items())),
@@ -353,6 +377,9 @@ def _judge(
         "p50_ms": round(waits[len(waits) // 2], 2) if waits else None,
         "p99_ms": round(waits[len(waits) * 99 // 100], 2) if waits else None,
         "max_ms": round(waits[-1], 2) if waits else None,
+        "video_late_frames": sum(ms >= VIDEO_FRAME_MS for ms in video_ms),
+        "video_p99_ms": round(video_ms[len(video_ms) * 99 // 100], 2) if video_ms else None,
+        "video_max_ms": round(video_ms[-1], 2) if video_ms else None,
         "memory_first_mb": round(sizes[0][1], 1),
         "memory_last_mb": round(sizes[-1][1], 1),
         "memory_each_minute_mb": [round(size, 1) for _, size in sizes[::60]],
@@ -363,21 +390,23 @@ def _judge(
     }
 
 
-def _counted(hall: Hall) -> tuple[Counter[str], Counter[str], int, int]:
-    """What the reader counted: outcomes by its minutes, reasons, merged ones and latencies by its hours."""
+def _counted(hall: Hall) -> tuple[Counter[str], Counter[str], int, int, int]:
+    """What the reader counted: outcomes by its minutes, reasons, merged ones and latencies by its hours; and how many
+    a rotation sensor saw go in."""
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    fewer = latency = 0
+    fewer = latency = passed = 0
     for data in list(hall.counts):
         message = read_message("counts", data)
         if isinstance(message, MinuteCounts):
-            # How openings ended is counted beside them, and is not asked here.
+            # How openings ended is counted beside them.
+            passed += message.outcomes.get("passed", 0)
             outcomes.update({name: number for name, number in message.outcomes.items() if name in set(Outcome)})
         elif isinstance(message, HourCounts):
             reasons.update(message.reasons)
             fewer += message.fewer
             latency += sum(message.latency)
-    return outcomes, reasons, fewer, latency
+    return outcomes, reasons, fewer, latency, passed
 
 
 def _rise(sizes: list[tuple[float, float]]) -> tuple[float, float]:
@@ -388,12 +417,12 @@ def _rise(sizes: list[tuple[float, float]]) -> tuple[float, float]:
     return slope * float(at[-1] - at[0]), slope * 3600
 
 
-def _leaks(queues: list[LaneQueue], reader: Program, state: Path) -> int:
+def _leaks(texts: Sequence[str], reader: Program, state: Path) -> int:
     """How many parts of passes are in what the reader wrote."""
     written = [reader.text(stream).encode() for stream in Stream]
     written += [path.read_bytes() for path in state.rglob("*") if path.is_file()]
     everything = b"\0".join(written)
-    parts = [text[4:][at : at + 40] for queue in queues for text in queue.tally.texts for at in (0, 60, 120)]
+    parts = [text[4:][at : at + 40] for text in texts for at in (0, 60, 120)]
     return sum(part.encode() in everything for part in set(parts) if len(part) == 40)
 
 
@@ -424,6 +453,11 @@ def _configure(folder: Path, issuer: Issuer, *, port: int) -> None:
             (2, CAMERA, '{ kind = "folder", path = "frames", follow = true, consume = true }'),
             (5, SCANNER, f'{{ kind = "serial", device = "{folder}/scanner" }}'),
         )
+    )
+    lanes += (
+        f'[[lane]]\nname = "{VIDEO}"\ndisplay = "lines"\nsource = {{ kind = "pipe", path = "{VIDEO}.pipe" }}\n'
+        'turnstile = { pins = "mock", relay = 8, lamp_go = 9, lamp_wait = 10, sensor = 11, open_seconds = 3, '
+        "pulse_seconds = 0.1, simulated = { walk_seconds = 0.4, turn_seconds = 0.1 } }\n"
     )
     (folder / "reader.toml").write_text(
         f'reader = "{READER}"\nnetwork = "{NETWORK}"\nstation = "soak"\nkeys = "trust.json"\nstate = "state"\n'
