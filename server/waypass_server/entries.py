@@ -175,6 +175,7 @@ def end(session: Session, entry: Entry, action: Action, *, actor: Actor, now: in
     life.check_actor(action, actor)
     if life.already_done(action, entry.life(), actor):
         return entry
+    # A notice that has not left yet is not sent any more (`delivery`): there is no end to tell of.
     was_announced = entry.notified_at is not None
     entry.state = life.after(action, entry.life(), actor, now)
     entry.end = life.RULES[action].end

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, joinedload
 from waypass_server import events, life
 from waypass_server.entries import describe, logged
 from waypass_server.events import ManyOf
-from waypass_server.life import CONFIRMATION_PERIOD, Action, Actor, State
+from waypass_server.life import CONFIRMATION_PERIOD, Action, Actor, End, State
 from waypass_server.many_rows import AnyRow, add_rows, among, as_text, change_rows, rows_of
 from waypass_server.models.lists_of_people import Basis, BasisVersion, Entry, Objection, ObjectionState
 from waypass_server.models.people import Person
@@ -35,6 +35,8 @@ _COLUMNS = (
     Entry.starts_at,
     Entry.ends_at,
     Entry.notified_at,
+    Entry.state,
+    Entry.end,
 )
 _Many = Sequence[AnyRow]
 
@@ -73,10 +75,12 @@ def approve(
 
 
 def begin_notice(session: Session, ids: Sequence[int], *, actor: Actor, now: int) -> int:
-    """Their notices were delivered, and the basis's period begins; how many. One that was withdrawn before that is
-    left out.
+    """Their notices were delivered, and the basis's period begins; how many. Of one that ended while its notice was on
+    its way the holder is told the end as well.
     """
-    rows = _lock(session, ids, life.RULES[Action.NOTIFY].sources)
+    found = _lock(session, ids, {*life.RULES[Action.NOTIFY].sources, State.ENDED})
+    _tell_ended_meanwhile(session, [row for row in found if row.state is State.ENDED], actor, now)
+    rows = [row for row in found if row.state is not State.ENDED]
     versions = _versions(session, rows)
     moments: dict[int, int] = {}
     logged_: dict[int, dict[str, Any]] = {}
@@ -120,15 +124,23 @@ def end(session: Session, ids: Sequence[int], action: Action, *, actor: Actor, n
     open_ = among(session, Objection.entry_id, (row.id for row in rows)), Objection.state == ObjectionState.OPEN
     moot = update(Objection).where(*open_).values(state=ObjectionState.MOOT)
     session.execute(moot.execution_options(synchronize_session=False))
-    told = [
-        (row, {"entry": row.id, "end": str(rule.end), "reason": row.reason})
-        for row in rows
-        if row.notified_at is not None
-    ]
-    _tell(session, told, NoticeKind.ENTRY_ENDED, now)
+    # A notice that has not left yet is not sent any more (`delivery`): there is no end to tell of.
+    _tell_end(session, [(row, rule.end) for row in rows if row.notified_at is not None], now)
     look_again(session, {row.person_id: now for row in rows})
     _log(session, rows, f"entry.{action.value}", State.ENDED, actor, now)
     return len(rows)
+
+
+def _tell_ended_meanwhile(session: Session, rows: _Many, actor: Actor, now: int) -> None:
+    """The first notice reached the holder after all."""
+    _set(session, rows, notified_at=now)
+    _tell_end(session, [(row, row.end) for row in rows], now)
+    _log(session, rows, "entry.notified", State.ENDED, actor, now)
+
+
+def _tell_end(session: Session, ended: Sequence[tuple[AnyRow, End | None]], now: int) -> None:
+    told = [(row, {"entry": row.id, "end": str(end), "reason": row.reason}) for row, end in ended]
+    _tell(session, told, NoticeKind.ENTRY_ENDED, now)
 
 
 def look_again(session: Session, moments: Mapping[int, int]) -> None:

@@ -236,15 +236,28 @@ def test_an_end_of_another_kind_is_a_conflict(office: Office) -> None:
     assert "this one is ended (lifted)" in answer.json()["detail"]
 
 
-def test_withdrawn_before_the_notice_left(office: Office) -> None:
+@pytest.mark.parametrize(
+    ("step", "body", "end"),
+    [
+        ("withdraw", {}, "withdrawn"),
+        ("undo", {}, "withdrawn"),
+        ("lift", {}, "lifted"),
+        ("case", {"state": "won"}, "dismissed"),
+    ],
+)
+def test_what_ended_before_the_notice_left_is_announced_to_nobody(
+    office: Office, step: str, body: dict[str, Any], end: str
+) -> None:
     person = office.person()
     entry = office.entry(person, office.basis())
     office.do("approver", "POST", f"/entries/{entry}/approve")
-    office.do("proposer", "POST", f"/entries/{entry}/withdraw")
+    office.do("reviewer" if step == "lift" else "proposer", "POST", f"/entries/{entry}/{step}", **body)
     office.later()
     office.later(NOTICE)
-    assert office.entry_state(entry) == ("ended", "withdrawn")
+    assert office.entry_state(entry) == ("ended", end)
     assert office.aspects(person) == GREEN
+    assert office.outbox.sent == {}
+    assert office.do(person, "GET", "/me/notices") == office.do(person, "GET", "/me")["entries"] == []
 
 
 @pytest.mark.parametrize("case", ["dismissed", "won"])

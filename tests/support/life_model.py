@@ -330,6 +330,11 @@ class Model:
             return RED
         return YELLOW if yellow or any(one.effect == "yellow" for one in works) else GREEN
 
+    def told(self) -> tuple[set[int], list[int]]:
+        """Entries that were announced to their holders; and of those, which are known to have ended: no others are."""
+        announced = {number for number, one in self.entries.items() if one.told_at is not None}
+        return announced, sorted(number for number in announced if self.entries[number].state == "ended")
+
     def says_too_much(self, one: Pass) -> bool:
         """Whether a pass is more permissive than its holder's colours."""
         for scope, said in one.says.items():
