@@ -42,7 +42,8 @@ from waypass_server.people import find_person, known_scopes
 from waypass_server.reassess import reassess
 from waypass_server.refusals import Conflict, Forbidden, NotFound, OutsideBasis
 
-_OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
+OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
+"""Outcomes of a case that end what rests on it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,7 +237,7 @@ def set_case(session: Session, entry: Entry, state: CaseState, *, actor: Actor, 
         raise Conflict(f"case: expected an entry that has not ended, this one has ({entry.end})")
     entry.case_state = state
     _log(session, entry, actor, "entry.case", now, case=state.value)
-    return end(session, entry, Action.DISMISS, actor=actor, now=now) if state in _OVER else entry
+    return end(session, entry, Action.DISMISS, actor=actor, now=now) if state in OVER else entry
 
 
 def find_entry(session: Session, network_id: int, entry_id: int, *, lock: bool = True) -> Entry:
@@ -309,7 +310,7 @@ def _check_grounds(proposal: Proposal, version: BasisVersion) -> None:
     unchecked = sorted(set(version.exclusions) - {exclusion.value for exclusion in proposal.exclusions_checked})
     if unchecked:
         raise OutsideBasis(f"exclusions_checked: expected each exclusion of the basis, {unchecked} not looked at")
-    if proposal.case_state in _OVER:
+    if proposal.case_state in OVER:
         raise OutsideBasis(f"case: expected a case that is open or upheld, got {proposal.case_state.value}")
 
 

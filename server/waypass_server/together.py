@@ -15,11 +15,18 @@ from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from waypass_server import events, life
-from waypass_server.entries import describe, logged
+from waypass_server.entries import OVER, describe, logged
 from waypass_server.events import ManyOf
 from waypass_server.life import CONFIRMATION_PERIOD, Action, Actor, End, State
 from waypass_server.many_rows import AnyRow, add_rows, among, as_text, change_rows, rows_of
-from waypass_server.models.lists_of_people import Basis, BasisVersion, Entry, Objection, ObjectionState
+from waypass_server.models.lists_of_people import (
+    Basis,
+    BasisVersion,
+    CaseState,
+    Entry,
+    Objection,
+    ObjectionState,
+)
 from waypass_server.models.people import Person
 from waypass_server.models.records import Notice, NoticeKind
 
@@ -32,6 +39,7 @@ _COLUMNS = (
     as_text(Entry.scopes).label("scopes_text"),
     Entry.reason,
     Entry.case_reference,
+    Entry.case_state,
     Entry.starts_at,
     Entry.ends_at,
     Entry.notified_at,
@@ -143,6 +151,20 @@ def _tell_end(session: Session, ended: Sequence[tuple[AnyRow, End | None]], now:
     _tell(session, told, NoticeKind.ENTRY_ENDED, now)
 
 
+def tell_cases(session: Session, outcomes: Mapping[int, CaseState], *, actor: Actor, now: int) -> int:
+    """What became of the source cases of these entries is recorded; dismissed, or won by the person, ends them. How
+    many were changed.
+    """
+    found = _lock(session, list(outcomes), life.RULES[Action.DISMISS].sources)
+    rows = [row for row in found if row.case_state is not outcomes[row.id]]
+    for state in CaseState:
+        mine = [row for row in rows if outcomes[row.id] is state]
+        _set(session, mine, case_state=state)
+        _log(session, mine, "entry.case", None, actor, now, case=state.value)
+    end(session, [row.id for row in rows if outcomes[row.id] in OVER], Action.DISMISS, actor=actor, now=now)
+    return len(rows)
+
+
 def look_again(session: Session, moments: Mapping[int, int]) -> None:
     """Look at each of these people at this second at the latest."""
     query = select(Person.id, Person.reassess_at).where(among(session, Person.id, moments)).order_by(Person.id)
@@ -184,20 +206,23 @@ def _log(
     session: Session,
     rows: _Many,
     what: str,
-    state: State,
+    state: State | None,
     actor: Actor,
     now: int,
     versions: Mapping[int, BasisVersion] | None = None,
+    **more: object,
 ) -> None:
+    """`state`: the one that they are in now; None is the one that they were in. `more` is said of each of them."""
     if versions is None:
         versions = _versions(session, rows)
     alike: dict[tuple[object, ...], dict[str, Any]] = {}
     said = []
     for row in rows:
-        key = row.basis_version_id, row.effect, row.scopes_text, row.starts_at, row.ends_at
+        stays = state or row.state
+        key = row.basis_version_id, row.effect, row.scopes_text, row.starts_at, row.ends_at, stays
         details = alike.get(key)
         if details is None:
-            details = alike[key] = logged(row, versions[row.basis_version_id], state)
+            details = alike[key] = logged(row, versions[row.basis_version_id], stays) | more
         said.append(ManyOf(row.id, row.person_id, details))
     _record(session, rows, what, said, actor, now)
 

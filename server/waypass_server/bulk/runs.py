@@ -55,13 +55,15 @@ class Source:
 
 @dataclass(kw_only=True, slots=True)
 class Result:
-    """What became of an import, or in a dry run would. `again`: the file was imported before, and nothing was changed;
+    """What became of an import, or in a dry run would. `outcomes`: rows that said what became of the case of an entry
+    that is there. `again`: the file was imported before, and nothing was changed;
     `import_id` and `batch_id` are None where there is none.
     """
 
     rows: int = 0
     added: int = 0
     known: int = 0
+    outcomes: int = 0
     refused: int = 0
     import_id: int | None = None
     batch_id: int | None = None
@@ -70,9 +72,10 @@ class Result:
 
     def count(self, judged: Judged, refused: int) -> None:
         """Some rows more."""
-        self.rows += len(judged.good) + judged.known + refused
+        self.rows += len(judged.good) + judged.known + len(judged.outcomes) + refused
         self.added += len(judged.good)
         self.known += judged.known
+        self.outcomes += len(judged.outcomes)
         self.refused += refused
 
 
@@ -266,7 +269,8 @@ def _finish(session: Session, current: Import, importer: Importer) -> Result:
         batch.state = BatchState.PROPOSED if batch.entries else BatchState.ENDED
         batch.proposed_at = now
         batch.ended_at = None if batch.entries else now
-    counts = {name: getattr(current, name) for name in ("rows", "added", "known", "refused")}
+    names = ("rows", "added", "known", "refused") + (("outcomes",) if current.kind is ImportKind.ENTRIES else ())
+    counts = {name: getattr(current, name) for name in names}
     events.record(
         session,
         network_id=current.network_id,
@@ -332,6 +336,7 @@ def _result(session: Session, current: Import, *, again: bool = False) -> Result
         rows=current.rows,
         added=current.added,
         known=current.known,
+        outcomes=current.outcomes,
         refused=current.refused,
         import_id=current.id,
         batch_id=batch.id if batch else None,
