@@ -139,7 +139,8 @@ class Model:
 
     def case(self, who: str, number: int, state: str) -> bool:
         entry = self.entries[number]
-        if not has(who, "proposer", "approver", "reviewer"):
+        ends = state in ("dismissed", "won")
+        if not has(who, "proposer", "approver", "reviewer") or not (ends or self._acts_for(who, entry.version)):
             return False
         if entry.case == state:
             return True
@@ -147,7 +148,7 @@ class Model:
             return False
         entry.case = state
         self.log.append("entry.case")
-        return state not in ("dismissed", "won") or self._end(number, "dismiss", "dismissed", ALIVE)
+        return not ends or self._end(number, "dismiss", "dismissed", ALIVE)
 
     def object_to(self, new_id: int, person: str, number: int) -> bool:
         entry = self.entries[number]
