@@ -9,6 +9,7 @@ People are not reassessed here, but looked at again no later than they have to b
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import case, select, update
@@ -18,7 +19,7 @@ from waypass_server import events, life
 from waypass_server.entries import OVER, describe, logged
 from waypass_server.events import ManyOf
 from waypass_server.life import CONFIRMATION_PERIOD, Action, Actor, End, State
-from waypass_server.many_rows import AnyRow, add_rows, among, as_text, change_rows, rows_of
+from waypass_server.many_rows import AnyRow, add_rows, among, as_text, change_rows, on_postgresql, rows_of
 from waypass_server.models.lists_of_people import (
     Basis,
     BasisVersion,
@@ -47,6 +48,7 @@ _COLUMNS = (
     Entry.end,
 )
 _Many = Sequence[AnyRow]
+_LOCKED_AT_ONCE = 10_000
 
 
 def hold(session: Session, ids: Sequence[int], *, actor: Actor, approved_at: int, now: int) -> int:
@@ -163,6 +165,18 @@ def tell_cases(session: Session, outcomes: Mapping[int, CaseState], *, actor: Ac
         _log(session, mine, "entry.case", None, actor, now, case=state.value)
     end(session, [row.id for row in rows if outcomes[row.id] in OVER], Action.DISMISS, actor=actor, now=now)
     return len(rows)
+
+
+def lock_first(session: Session, entries: Iterable[int], people: Iterable[int]) -> None:
+    """Lock what a transaction of several steps is about to change, both by rising ids: what its steps lock by
+    themselves would be in the order of the steps. On SQLite a change has the writer's lock from its beginning.
+    """
+    if on_postgresql(session):
+        for ids, column in ((entries, Entry.id), (people, Person.id)):
+            rest = iter(ids)
+            while some := list(islice(rest, _LOCKED_AT_ONCE)):
+                query = select(column).where(among(session, column, some)).order_by(column)
+                rows_of(session, query.with_for_update(key_share=True))
 
 
 def look_again(session: Session, moments: Mapping[int, int]) -> None:

@@ -57,6 +57,14 @@ class Judged:
     known: int = 0
     bad: list[BadRow] = field(default_factory=list)
 
+    def people(self) -> set[int]:
+        """Who is changed by the rows that are taken."""
+        return {new.person_id for new in self.good} | {outcome.key[0] for outcome in self.outcomes}
+
+    def entries(self) -> set[int]:
+        """Entries that are there and are changed."""
+        return {entry_id for outcome in self.outcomes for entry_id in outcome.entries}
+
 
 def judge(session: Session, kind: ImportKind, rows: Sequence[Numbered], *, by: Proposer, now: int) -> Judged:
     """Sort rows; changes nothing."""
@@ -68,6 +76,8 @@ def judge(session: Session, kind: ImportKind, rows: Sequence[Numbered], *, by: P
 
 def add(session: Session, kind: ImportKind, judged: Judged, *, by: Proposer, batch_id: int | None, now: int) -> None:
     """Add the rows that were found good, and what they say of cases."""
+    if judged.outcomes:
+        together.lock_first(session, sorted(judged.entries()), sorted(judged.people()))
     if judged.good:
         if kind is ImportKind.ENTRIES:
             _add_entries(session, judged.good, by, batch_id, now)
@@ -93,10 +103,11 @@ class _NewEntry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of the case of the entries with this key."""
+    """What became of the case of the entries with this key; `entries` are those of them that were there before."""
 
     key: "_EntryKey"
     state: CaseState
+    entries: tuple[int, ...]
 
 
 _EntryKey = tuple[int, int, Effect, tuple[int, ...], str]
@@ -109,9 +120,10 @@ def _key_of(person_id: int, row: EntryLine) -> _EntryKey:
 
 @dataclass(kw_only=True, slots=True)
 class _Cases:
-    """The entries that are there, by key: with the states of their cases, and those that have ended."""
+    """The entries that are there, by key: the states of their cases and their ids, and which have ended."""
 
     alive: dict[_EntryKey, set[CaseState]]
+    ids: dict[_EntryKey, list[int]]
     ended: set[_EntryKey]
 
     def is_news(self, key: _EntryKey, state: CaseState) -> bool | None:
@@ -142,7 +154,7 @@ def _judge_entries(
             news = None if key is None else cases.is_news(key, row.case_state)
             if key is not None and news is not None:
                 judged.known += not news
-                judged.outcomes += [Outcome(key, row.case_state)] if news else []
+                judged.outcomes += [Outcome(key, row.case_state, tuple(cases.ids.get(key, ())))] if news else []
                 continue
             entries.check_content(proposal, version, scopes.get(row.scopes), now)
         except Problem as problem:
@@ -158,12 +170,13 @@ def _judge_entries(
 
 def _cases(session: Session, people: Sequence[int], *, ended: bool) -> _Cases:
     """`ended`: those that have ended are asked for too."""
-    found = _Cases(alive={}, ended=set())
-    for _, key, state, case_state in _with_keys(session, people, ended=ended):
+    found = _Cases(alive={}, ids={}, ended=set())
+    for entry_id, key, state, case_state in _with_keys(session, people, ended=ended):
         if state is State.ENDED:
             found.ended.add(key)
         else:
             found.alive.setdefault(key, set()).add(case_state)
+            found.ids.setdefault(key, []).append(entry_id)
     return found
 
 

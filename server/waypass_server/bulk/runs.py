@@ -20,13 +20,14 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from waypass_server import events
+from waypass_server import events, together, worsening
 from waypass_server.bases import Proposer
 from waypass_server.bulk import adding
 from waypass_server.bulk.adding import Judged, Numbered
 from waypass_server.bulk.errors import BadRow, FileRefused
 from waypass_server.bulk.formats import Format, RawRow, read_rows
 from waypass_server.bulk.lines import read_line
+from waypass_server.bulk.numbers import Numbers
 from waypass_server.database import LOCKED, Database
 from waypass_server.facts import count_worsened
 from waypass_server.life import Actor, Kind
@@ -134,8 +135,17 @@ def batch_of(session: Session, current: Import, *, lock: bool = False) -> Batch 
     return session.scalars(query.with_for_update(key_share=True) if lock else query).one_or_none()
 
 
-def dry_run(importer: Importer, source: Source, *, report: Report, progress: Progress) -> Result:
-    """Rule 5. Raises `FileRefused`, and `PastLimit` when the file's facts would make more people yellow than may be."""
+def dry_run(
+    importer: Importer,
+    source: Source,
+    *,
+    report: Report,
+    progress: Progress,
+    see: Callable[[Judged], None] | None = None,
+) -> Result:
+    """Rule 5. `see` is told of all that was judged. Raises `FileRefused`, and `PastLimit` when the file's facts would
+    make more people yellow than may be.
+    """
     result, now = Result(), importer.now()
     people, turned = 0, set[int]()
     for bad, rows in _chunks(source, importer.at_once, 0):
@@ -143,6 +153,8 @@ def dry_run(importer: Importer, source: Source, *, report: Report, progress: Pro
             judged = adding.judge(session, source.kind, rows, by=importer.by, now=now)
             more, of_rules = adding.worsened_by(session, judged, by=importer.by, now=now, besides=turned)
         _report(bad, judged, report)
+        if see is not None:
+            see(judged)
         result.count(judged, len(bad) + len(judged.bad))
         people += more
         turned |= of_rules
@@ -176,13 +188,22 @@ def run(importer: Importer, source: Source, *, whole: bool, resume: bool, report
 
 
 def _run_whole(importer: Importer, source: Source, report: Report, progress: Progress) -> Result:
-    result = dry_run(importer, source, report=report, progress=progress)
+    entries, people = Numbers(), Numbers()
+
+    def see(judged: Judged) -> None:
+        entries.add(judged.entries())
+        people.add(judged.people())
+
+    result = dry_run(importer, source, report=report, progress=progress, see=see)
     if result.refused:
         return Result(rows=result.rows, refused=result.refused, whole=True)
     done = 0
     try:
         with importer.database.changing() as session:
             current = _new_import(session, importer, source, whole=True)
+            if source.kind is ImportKind.FACTS:
+                worsening.lock_network(session, importer.by.network_id)  # before people, as all do
+            together.lock_first(session, entries, people)
             for bad, rows in _chunks(source, importer.at_once, 0):
                 done += _apply(session, current, importer, source.kind, bad, rows, report)
                 if current.refused:
