@@ -143,9 +143,14 @@ def version_in_force(basis: Basis) -> BasisVersion:
     raise Conflict(f"basis {basis.id}: expected a basis in force, this one is not approved by a second person yet")
 
 
+def is_of_authority(basis: Basis, proposer: Proposer) -> bool:
+    """Whether somebody is staff of the basis's authority, or of the network."""
+    return proposer.authority_id in (None, basis.authority_id)
+
+
 def check_authority(basis: Basis, proposer: Proposer) -> None:
     """Staff of an authority act for theirs only. Raises `Forbidden`."""
-    if proposer.authority_id is not None and proposer.authority_id != basis.authority_id:
+    if not is_of_authority(basis, proposer):
         raise Forbidden("basis: expected staff of the basis's authority, or of the network, got staff of another one")
 
 

@@ -3,16 +3,21 @@
 What is not delivered yet is sent outside of any transaction, and then the deliveries are recorded, some at a time: a
 crash in between sends those again. The notice of an entry moves that entry to notified, and only then does the basis's
 notice period begin. A notice that cannot be sent is tried again at the next call and keeps no other from going.
+
+An entry that has ended is announced to nobody any more: its notice is not sent. Where it was on its way when the entry
+ended, the holder is told of the end too.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from waypass_server import together
+from waypass_server.life import State
 from waypass_server.many_rows import among, change_rows, rows_of
+from waypass_server.models.lists_of_people import Entry
 from waypass_server.models.network import Network
 from waypass_server.models.people import Person
 from waypass_server.models.records import Notice, NoticeKind
@@ -53,11 +58,13 @@ def _send(services: Services, waiting: Sequence[OutgoingNotice]) -> dict[int, st
 
 
 def _waiting(services: Services, after: int) -> list[OutgoingNotice]:
+    still_true = or_(Notice.kind != NoticeKind.ENTRY, Entry.id.is_(None), Entry.state != State.ENDED)
     query = (
         select(Notice.id, Network.name, Person.reference, Notice.kind, Notice.created_at, Notice.content)
         .join(Person, Person.id == Notice.person_id)
         .join(Network, Network.id == Person.network_id)
-        .where(Notice.delivered_at.is_(None), Notice.id > after, Network.name == services.settings.network)
+        .outerjoin(Entry, Entry.id == Notice.entry_id)
+        .where(Notice.delivered_at.is_(None), Notice.id > after, Network.name == services.settings.network, still_true)
         .order_by(Notice.id)
         .limit(AT_ONCE)
     )

@@ -14,12 +14,17 @@ A proposal is accepted only if all of this holds; the first rule that fails deci
 9. the person is known (`NotFound`)
 
 Every step reassesses the person in its own transaction. Repeating a step that was taken changes nothing.
+
+Entries are read by those who judge or watch over what others propose (`READERS_OF_ALL`), and by the network's own
+staff; who only proposes, for one authority, reads what is on its bases. What keeps an entry going (that its source
+stands by it, that its case is open or upheld) is for its authority and the network to say; what ends it, for whoever
+the rules of `life` name.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from waypass_server import bases, events, life, worsening
@@ -28,6 +33,7 @@ from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, State
 from waypass_server.many_rows import AnyRow, from_text
 from waypass_server.models.lists_of_people import (
+    Basis,
     BasisVersion,
     CaseState,
     Effect,
@@ -41,8 +47,12 @@ from waypass_server.notifying import tell
 from waypass_server.people import find_person, known_scopes
 from waypass_server.reassess import reassess
 from waypass_server.refusals import Conflict, Forbidden, NotFound, OutsideBasis
+from waypass_server.roles import Role
 
-_OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
+OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
+"""Outcomes of a case that end what rests on it."""
+
+READERS_OF_ALL = frozenset({Role.APPROVER, Role.REVIEWER, Role.OPS})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,6 +185,7 @@ def end(session: Session, entry: Entry, action: Action, *, actor: Actor, now: in
     life.check_actor(action, actor)
     if life.already_done(action, entry.life(), actor):
         return entry
+    # A notice that has not left yet is not sent any more (`delivery`): there is no end to tell of.
     was_announced = entry.notified_at is not None
     entry.state = life.after(action, entry.life(), actor, now)
     entry.end = life.RULES[action].end
@@ -226,16 +237,21 @@ def check_confirmable(entry: Entry, now: int) -> None:
         raise Conflict("reconfirm: expected it within 90 days of the last time; the entry lapses")
 
 
-def set_case(session: Session, entry: Entry, state: CaseState, *, actor: Actor, now: int) -> Entry:
-    """Record the source case's state; dismissed, or won by the person, ends the entry. Raises `LifeError`."""
+def set_case(session: Session, entry: Entry, state: CaseState, *, keeper: Proposer, now: int) -> Entry:
+    """Record the source case's state; dismissed, or won by the person, ends the entry. Another authority may say only
+    what ends it. Raises `LifeError`, `Forbidden` or `Conflict`.
+    """
+    actor = keeper.actor
     life.check_actor(Action.DISMISS, actor)
+    if state not in OVER:
+        bases.check_authority(entry.version.basis, keeper)
     if entry.case_state is state:
         return entry
     if entry.state is State.ENDED:
         raise Conflict(f"case: expected an entry that has not ended, this one has ({entry.end})")
     entry.case_state = state
     _log(session, entry, actor, "entry.case", now, case=state.value)
-    return end(session, entry, Action.DISMISS, actor=actor, now=now) if state in _OVER else entry
+    return end(session, entry, Action.DISMISS, actor=actor, now=now) if state in OVER else entry
 
 
 def find_entry(session: Session, network_id: int, entry_id: int, *, lock: bool = True) -> Entry:
@@ -244,6 +260,29 @@ def find_entry(session: Session, network_id: int, entry_id: int, *, lock: bool =
     if entry is None or entry.network_id != network_id:
         raise NotFound(f"entry: expected one of the network's entries, got {entry_id}")
     return entry
+
+
+def cases_for(entry: Entry, keeper: Proposer) -> list[CaseState]:
+    """The states of its case that this person may record, as far as it is about their authority."""
+    return [state for state in CaseState if state in OVER or bases.is_of_authority(entry.version.basis, keeper)]
+
+
+def check_reader(entry: Entry, reader: Proposer) -> None:
+    """Raises `Forbidden` for whoever may not read it, by the module's rules."""
+    if not _reads_all(reader):
+        bases.check_authority(entry.version.basis, reader)
+
+
+def readable(query: Select[tuple[Entry]], reader: Proposer) -> Select[tuple[Entry]]:
+    """Of the entries of a query those that this person may read."""
+    if _reads_all(reader):
+        return query
+    mine = select(BasisVersion.id).join(Basis, Basis.id == BasisVersion.basis_id)
+    return query.where(Entry.basis_version_id.in_(mine.where(Basis.authority_id == reader.authority_id)))
+
+
+def _reads_all(reader: Proposer) -> bool:
+    return reader.authority_id is None or bool(reader.actor.roles & READERS_OF_ALL)
 
 
 def scopes_of(entry: Entry | Proposal | AnyRow) -> list[int]:
@@ -308,7 +347,7 @@ def _check_grounds(proposal: Proposal, version: BasisVersion) -> None:
     unchecked = sorted(set(version.exclusions) - {exclusion.value for exclusion in proposal.exclusions_checked})
     if unchecked:
         raise OutsideBasis(f"exclusions_checked: expected each exclusion of the basis, {unchecked} not looked at")
-    if proposal.case_state in _OVER:
+    if proposal.case_state in OVER:
         raise OutsideBasis(f"case: expected a case that is open or upheld, got {proposal.case_state.value}")
 
 

@@ -1,15 +1,17 @@
 """The log of changes: one row a change, in the change's own transaction, only ever added to.
 
 Each event gets a leaf in the public log as the last thing before the commit (`publiclog.store`); so a session that
-records events is one of `Database.changing`.
+records events is one of `Database.changing`. What was recorded within a savepoint that is taken back is not recorded.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy.orm import Session
+from sqlalchemy import event as happening
+from sqlalchemy.orm import Session, SessionTransaction
 
 from waypass_protocol.logrecords import LogRecord, RecordForm
 from waypass_server.database import BEFORE_COMMIT, RANDOM_BYTES, RandomBytes
@@ -66,7 +68,7 @@ def record_many(
     rows: Sequence[ManyOf],
 ) -> None:
     """Add an event for each row, with its leaf, in a few statements: for bulk. They are written before the commit,
-    after those that were recorded one by one; so not from within a savepoint that may be taken back.
+    after those that were recorded one by one.
     """
     group = _Group(network_id=network_id, at=at, actor=actor, what=what, subject=subject, rows=rows)
     _leaves_of(session).groups.append(group)
@@ -116,11 +118,29 @@ class _Group:
 
 @dataclass(slots=True)
 class _Leaves:
-    """The events that a session recorded; called before its commit."""
+    """The events that a session recorded; called before its commit. `savepoints` has how many there were when each
+    of those began.
+    """
 
     random_bytes: RandomBytes
     events: list[Event] = field(default_factory=list)
     groups: list[_Group] = field(default_factory=list)
+    savepoints: WeakKeyDictionary[SessionTransaction, tuple[int, int]] = field(default_factory=WeakKeyDictionary)
+
+    def follow(self, session: Session) -> None:
+        """Know of the session's savepoints from now on."""
+        happening.listen(session, "after_transaction_create", self._begun)
+        happening.listen(session, "after_soft_rollback", self._taken_back)
+
+    def _begun(self, _session: Session, transaction: SessionTransaction) -> None:
+        if transaction.nested:
+            self.savepoints[transaction] = len(self.events), len(self.groups)
+
+    def _taken_back(self, _session: Session, transaction: SessionTransaction) -> None:
+        if transaction.nested:
+            # One that began before anything was recorded is not known here.
+            events, groups = self.savepoints.get(transaction, (0, 0))
+            del self.events[events:], self.groups[groups:]
 
     def __call__(self, session: Session) -> None:
         store.append_events(session, self.events, self.random_bytes)
@@ -132,5 +152,6 @@ def _leaves_of(session: Session) -> _Leaves:
     held = session.info.get(BEFORE_COMMIT)
     if held is None:
         held = session.info[BEFORE_COMMIT] = _Leaves(session.info[RANDOM_BYTES])
+        held.follow(session)
     assert isinstance(held, _Leaves)
     return held

@@ -11,22 +11,26 @@
 8. a file that was brought to be imported, `KEPT` seconds after that; its content goes with the import
 9. an enrolment link that was not used, a sign-in that was begun and not finished, and an API token `KEPT_TOKEN` seconds
    after it ended
+10. a notice of an entry that was not sent, since the entry ended before that, `KEPT` seconds after the end
 
 Each call does at most one batch of each kind, so that no other writer waits for long; the scheduler calls every
 second. A look that finds nothing takes no writer's lock, and what another process holds just now is left for later.
 
-What was decided about people (entries, objections, facts, notices, the log) is not forgotten here: it is what people
-are answered with, and for how long it is kept is for law and operator to say.
+What was decided about people (entries, objections, facts, what they were told, the log) is not forgotten here: it is
+what people are answered with, and for how long it is kept is for law and operator to say.
 """
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, delete, exists, select
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from waypass_server.console.sessions import LONGEST
+from waypass_server.life import State
 from waypass_server.models.console import ConsoleSession, FilePart, Submission, WaitingFile
+from waypass_server.models.lists_of_people import Entry
 from waypass_server.models.people import DeskCode, FailedEnrolment, Wallet
+from waypass_server.models.records import Notice, NoticeKind
 from waypass_server.models.requests import DoneRequest
 from waypass_server.models.sign_in import ApiToken, Ceremony, EnrolmentLink, FailedSignIn
 from waypass_server.models.status import Challenge, PassRow
@@ -59,7 +63,7 @@ def forget(services: Services) -> int:
 
 
 def _others(now: int) -> list[_Kind]:
-    """Rules 2 to 9: what names a row, and when it goes. A wallet has to wait for its nonces."""
+    """Rules 2 to 10: what names a row, and when it goes. A wallet has to wait for its nonces."""
     ended = select(Wallet.id).where(Wallet.ended_at <= now)
     brought = select(WaitingFile.id).where(WaitingFile.at <= now - KEPT)
     parts = exists().where(FilePart.file_id == WaitingFile.id)
@@ -80,7 +84,15 @@ def _others(now: int) -> list[_Kind]:
         (DoneRequest.id, DoneRequest.at <= now - KEYS_KEPT),
         (FilePart.file_id, FilePart.file_id.in_(brought)),
         (WaitingFile.id, (WaitingFile.at <= now - KEPT) & ~parts),
+        (Notice.id, _not_sent(now)),
     ]
+
+
+def _not_sent(now: int) -> ColumnElement[bool]:
+    """Rule 10. Later than the end: it may just have been on its way. Only the oldest that wait are looked through."""
+    oldest = select(Notice.id).where(Notice.delivered_at.is_(None)).order_by(Notice.id).limit(AT_ONCE)
+    ended = exists().where(Entry.id == Notice.entry_id, Entry.state == State.ENDED, Entry.ended_at <= now - KEPT)
+    return and_(Notice.id.in_(oldest), Notice.delivered_at.is_(None), Notice.kind == NoticeKind.ENTRY, ended)
 
 
 def _forget_passes(session: Session, old: ColumnElement[bool]) -> int:

@@ -114,6 +114,7 @@ def _settle_together(session: Session, people: Sequence[int], now: int) -> int:
     except IntegrityError as error:
         if guards.said_by(error) is None:
             raise
+    together.lock_first(session, (row.id for row in _alive(session, people)), people)
     return sum(_try_settle(session, person_id, now) for person_id in people)
 
 
@@ -121,23 +122,25 @@ def _settle_all(session: Session, people: Sequence[int], now: int) -> int:
     """How many were settled: all of them together, but for a few whose objections were not decided in time."""
     alive = _alive(session, people)
     decisions = open_decisions(session, people)
-    expired: list[int] = []
-    lapsed: list[int] = []
+    expired: list[AnyRow] = []
+    lapsed: list[AnyRow] = []
     undecided: set[int] = set()
     for row in alive:
         if row.ends_at <= now:
-            expired.append(row.id)
+            expired.append(row)
         elif row.confirmed_at is not None and row.confirmed_at + CONFIRMATION_PERIOD <= now:
-            lapsed.append(row.id)
+            lapsed.append(row)
         elif decisions.get(row.id, now + 1) <= now:
             undecided.add(row.person_id)
     facts.forget_details(session, people, now)
-    together.end(session, expired, Action.EXPIRE, actor=SYSTEM, now=now)
-    together.end(session, lapsed, Action.LAPSE, actor=SYSTEM, now=now)
+    one_by_one = sorted(undecided)[:ONE_BY_ONE]
+    together.lock_first(session, (), sorted({*one_by_one, *(row.person_id for row in (*expired, *lapsed))}))
+    together.end(session, [row.id for row in expired], Action.EXPIRE, actor=SYSTEM, now=now)
+    together.end(session, [row.id for row in lapsed], Action.LAPSE, actor=SYSTEM, now=now)
     others = [person_id for person_id in people if person_id not in undecided]
     together.take_effect(session, others, actor=SYSTEM, now=now)
     settled = reassess_all(session, others, now)
-    return settled + sum(_try_settle(session, person_id, now) for person_id in sorted(undecided)[:ONE_BY_ONE])
+    return settled + sum(_try_settle(session, person_id, now) for person_id in one_by_one)
 
 
 def _alive(session: Session, people: Sequence[int]) -> Sequence[AnyRow]:

@@ -9,17 +9,25 @@ People are not reassessed here, but looked at again no later than they have to b
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from waypass_server import events, life
-from waypass_server.entries import describe, logged
+from waypass_server.entries import OVER, describe, logged
 from waypass_server.events import ManyOf
-from waypass_server.life import CONFIRMATION_PERIOD, Action, Actor, State
-from waypass_server.many_rows import AnyRow, add_rows, among, as_text, change_rows, rows_of
-from waypass_server.models.lists_of_people import Basis, BasisVersion, Entry, Objection, ObjectionState
+from waypass_server.life import CONFIRMATION_PERIOD, Action, Actor, End, State
+from waypass_server.many_rows import AnyRow, add_rows, among, as_text, change_rows, on_postgresql, rows_of
+from waypass_server.models.lists_of_people import (
+    Basis,
+    BasisVersion,
+    CaseState,
+    Entry,
+    Objection,
+    ObjectionState,
+)
 from waypass_server.models.people import Person
 from waypass_server.models.records import Notice, NoticeKind
 
@@ -32,11 +40,15 @@ _COLUMNS = (
     as_text(Entry.scopes).label("scopes_text"),
     Entry.reason,
     Entry.case_reference,
+    Entry.case_state,
     Entry.starts_at,
     Entry.ends_at,
     Entry.notified_at,
+    Entry.state,
+    Entry.end,
 )
 _Many = Sequence[AnyRow]
+_LOCKED_AT_ONCE = 10_000
 
 
 def hold(session: Session, ids: Sequence[int], *, actor: Actor, approved_at: int, now: int) -> int:
@@ -73,10 +85,12 @@ def approve(
 
 
 def begin_notice(session: Session, ids: Sequence[int], *, actor: Actor, now: int) -> int:
-    """Their notices were delivered, and the basis's period begins; how many. One that was withdrawn before that is
-    left out.
+    """Their notices were delivered, and the basis's period begins; how many. Of one that ended while its notice was on
+    its way the holder is told the end as well.
     """
-    rows = _lock(session, ids, life.RULES[Action.NOTIFY].sources)
+    found = _lock(session, ids, {*life.RULES[Action.NOTIFY].sources, State.ENDED})
+    _tell_ended_meanwhile(session, [row for row in found if row.state is State.ENDED], actor, now)
+    rows = [row for row in found if row.state is not State.ENDED]
     versions = _versions(session, rows)
     moments: dict[int, int] = {}
     logged_: dict[int, dict[str, Any]] = {}
@@ -120,15 +134,49 @@ def end(session: Session, ids: Sequence[int], action: Action, *, actor: Actor, n
     open_ = among(session, Objection.entry_id, (row.id for row in rows)), Objection.state == ObjectionState.OPEN
     moot = update(Objection).where(*open_).values(state=ObjectionState.MOOT)
     session.execute(moot.execution_options(synchronize_session=False))
-    told = [
-        (row, {"entry": row.id, "end": str(rule.end), "reason": row.reason})
-        for row in rows
-        if row.notified_at is not None
-    ]
-    _tell(session, told, NoticeKind.ENTRY_ENDED, now)
+    # A notice that has not left yet is not sent any more (`delivery`): there is no end to tell of.
+    _tell_end(session, [(row, rule.end) for row in rows if row.notified_at is not None], now)
     look_again(session, {row.person_id: now for row in rows})
     _log(session, rows, f"entry.{action.value}", State.ENDED, actor, now)
     return len(rows)
+
+
+def _tell_ended_meanwhile(session: Session, rows: _Many, actor: Actor, now: int) -> None:
+    """The first notice reached the holder after all."""
+    _set(session, rows, notified_at=now)
+    _tell_end(session, [(row, row.end) for row in rows], now)
+    _log(session, rows, "entry.notified", State.ENDED, actor, now)
+
+
+def _tell_end(session: Session, ended: Sequence[tuple[AnyRow, End | None]], now: int) -> None:
+    told = [(row, {"entry": row.id, "end": str(end), "reason": row.reason}) for row, end in ended]
+    _tell(session, told, NoticeKind.ENTRY_ENDED, now)
+
+
+def tell_cases(session: Session, outcomes: Mapping[int, CaseState], *, actor: Actor, now: int) -> int:
+    """What became of the source cases of these entries is recorded; dismissed, or won by the person, ends them. How
+    many were changed.
+    """
+    found = _lock(session, list(outcomes), life.RULES[Action.DISMISS].sources)
+    rows = [row for row in found if row.case_state is not outcomes[row.id]]
+    for state in CaseState:
+        mine = [row for row in rows if outcomes[row.id] is state]
+        _set(session, mine, case_state=state)
+        _log(session, mine, "entry.case", None, actor, now, case=state.value)
+    end(session, [row.id for row in rows if outcomes[row.id] in OVER], Action.DISMISS, actor=actor, now=now)
+    return len(rows)
+
+
+def lock_first(session: Session, entries: Iterable[int], people: Iterable[int]) -> None:
+    """Lock what a transaction of several steps is about to change, both by rising ids: what its steps lock by
+    themselves would be in the order of the steps. On SQLite a change has the writer's lock from its beginning.
+    """
+    if on_postgresql(session):
+        for ids, column in ((entries, Entry.id), (people, Person.id)):
+            rest = iter(ids)
+            while some := list(islice(rest, _LOCKED_AT_ONCE)):
+                query = select(column).where(among(session, column, some)).order_by(column)
+                rows_of(session, query.with_for_update(key_share=True))
 
 
 def look_again(session: Session, moments: Mapping[int, int]) -> None:
@@ -172,20 +220,23 @@ def _log(
     session: Session,
     rows: _Many,
     what: str,
-    state: State,
+    state: State | None,
     actor: Actor,
     now: int,
     versions: Mapping[int, BasisVersion] | None = None,
+    **more: object,
 ) -> None:
+    """`state`: the one that they are in now; None is the one that they were in. `more` is said of each of them."""
     if versions is None:
         versions = _versions(session, rows)
     alike: dict[tuple[object, ...], dict[str, Any]] = {}
     said = []
     for row in rows:
-        key = row.basis_version_id, row.effect, row.scopes_text, row.starts_at, row.ends_at
+        stays = state or row.state
+        key = row.basis_version_id, row.effect, row.scopes_text, row.starts_at, row.ends_at, stays
         details = alike.get(key)
         if details is None:
-            details = alike[key] = logged(row, versions[row.basis_version_id], state)
+            details = alike[key] = logged(row, versions[row.basis_version_id], stays) | more
         said.append(ManyOf(row.id, row.person_id, details))
     _record(session, rows, what, said, actor, now)
 

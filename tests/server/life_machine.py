@@ -214,6 +214,14 @@ class LivesOfEntries(World):
         follow = self.model.withdraw if step == "withdraw" else self.model.undo
         self.ask(who, f"/entries/{entry}/{step}", lambda: follow(who, entry))
 
+    @rule(number=NUMBER, step=st.sampled_from(["withdraw", "undo"]))
+    @precondition(lambda self: any(one.state == "approved" for one in self.model.entries.values()))
+    def take_back_before_it_is_announced(self, number: int, step: str) -> None:
+        number = self.pick(number % 2, lambda one: one.state == "approved")
+        follow = self.model.withdraw if step == "withdraw" else self.model.undo
+        self.ask("approver", f"/entries/{number}/{step}", lambda: follow("approver", number))
+        self.tick()
+
     @rule(who=REVIEWERS, number=NUMBER)
     @precondition(lambda self: self.model.entries)
     def lift(self, who: str, number: int) -> None:

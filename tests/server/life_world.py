@@ -246,6 +246,14 @@ class World(RuleBasedStateMachine):
         assert objections == {number: one.state for number, one in self.model.objections.items()}
 
     @invariant()
+    def who_was_told_of_an_entry_is_told_of_its_end_and_nobody_else_is(self) -> None:
+        query = text("SELECT entry_id FROM notices WHERE kind = 'entry-ended' ORDER BY entry_id")
+        with self.office.services.database.reading() as session:
+            ended = list(session.scalars(query))
+        sent = {one.content["entry"] for one in self.office.outbox.sent.values() if one.kind == "entry"}
+        assert (sent, ended) == self.model.told()
+
+    @invariant()
     def nobody_is_red_without_all_that_it_takes_and_people_see_the_colours_that_they_have(self) -> None:
         for person, me in check_safety(self.office).items():
             seen = {scope["number"]: ASPECTS[scope["aspect"]] for scope in me["scopes"]}

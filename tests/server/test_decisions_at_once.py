@@ -16,7 +16,7 @@ from waypass_server.facts import Report
 from waypass_server.life import Action, Actor, Kind, State, WrongState
 from waypass_server.models.lists_of_people import BasisVersion, Entry, Objection, ObjectionState, VersionState
 from waypass_server.models.people import DeskCode, FailedEnrolment, Person, Wallet
-from waypass_server.models.records import EmergencyWithdrawal, Notice, WithdrawalState
+from waypass_server.models.records import EmergencyWithdrawal, Notice, NoticeKind, WithdrawalState
 from waypass_server.people import ATTEMPTS_PER_SOURCE, find_person
 from waypass_server.refusals import Conflict, TooMany
 from waypass_server.roles import Role
@@ -102,7 +102,7 @@ def test_two_versions_of_a_basis_are_proposed(office: Office) -> None:
 
 
 def test_an_entry_is_withdrawn_while_its_notice_is_delivered(office: Office) -> None:
-    """Whichever is first: it has ended afterwards."""
+    """Whichever is first: it has ended afterwards, and who was told of it is told of that."""
     for number in range(3):
         entry = office.entry(office.person(f"p-{number}"), office.basis())
         approve(office, entry, APPROVER)
@@ -113,6 +113,10 @@ def test_an_entry_is_withdrawn_while_its_notice_is_delivered(office: Office) -> 
         )
         assert outcome.refused == []
         assert state_of(office, entry) is State.ENDED
+        with office.services.database.reading() as session:
+            told = session.execute(select(Notice.kind, Notice.delivered_at).where(Notice.entry_id == entry)).all()
+        kinds = {kind for kind, at in told if at is not None or kind is NoticeKind.ENTRY_ENDED}
+        assert kinds in (set(), {NoticeKind.ENTRY, NoticeKind.ENTRY_ENDED})
 
 
 def suspended(office: Office) -> tuple[int, int]:

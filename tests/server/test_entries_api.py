@@ -1,12 +1,15 @@
 """Entries over HTTP: what a proposal must be, and each way through its life."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
+from tests.server.bulk.files import batch_of
 from tests.support.office import (
     CHECKED,
+    COURT,
     DAY,
     DEADLINE,
     GREEN,
@@ -236,15 +239,28 @@ def test_an_end_of_another_kind_is_a_conflict(office: Office) -> None:
     assert "this one is ended (lifted)" in answer.json()["detail"]
 
 
-def test_withdrawn_before_the_notice_left(office: Office) -> None:
+@pytest.mark.parametrize(
+    ("step", "body", "end"),
+    [
+        ("withdraw", {}, "withdrawn"),
+        ("undo", {}, "withdrawn"),
+        ("lift", {}, "lifted"),
+        ("case", {"state": "won"}, "dismissed"),
+    ],
+)
+def test_what_ended_before_the_notice_left_is_announced_to_nobody(
+    office: Office, step: str, body: dict[str, Any], end: str
+) -> None:
     person = office.person()
     entry = office.entry(person, office.basis())
     office.do("approver", "POST", f"/entries/{entry}/approve")
-    office.do("proposer", "POST", f"/entries/{entry}/withdraw")
+    office.do("reviewer" if step == "lift" else "proposer", "POST", f"/entries/{entry}/{step}", **body)
     office.later()
     office.later(NOTICE)
-    assert office.entry_state(entry) == ("ended", "withdrawn")
+    assert office.entry_state(entry) == ("ended", end)
     assert office.aspects(person) == GREEN
+    assert office.outbox.sent == {}
+    assert office.do(person, "GET", "/me/notices") == office.do(person, "GET", "/me")["entries"] == []
 
 
 @pytest.mark.parametrize("case", ["dismissed", "won"])
@@ -254,6 +270,62 @@ def test_the_cases_outcome_ends_the_entry(office: Office, case: str) -> None:
     ended = office.do("proposer", "POST", f"/entries/{entry}/case", state=case)
     assert (ended["state"], ended["end"], ended["case"]["state"]) == ("ended", "dismissed", case)
     assert office.aspects(person) == GREEN
+
+
+@pytest.mark.parametrize(
+    ("who", "state", "status"),
+    [
+        ("proposer-2", "upheld", 403),
+        ("proposer-2", "open", 403),
+        ("proposer-2", "won", 200),
+        ("proposer", "upheld", 200),
+        ("health-reviewer", "upheld", 200),
+        ("approver", "upheld", 200),
+        ("ops", "won", 403),
+    ],
+)
+def test_whose_word_a_cases_state_is(office: Office, who: str, state: str, status: int) -> None:
+    """What keeps an entry going, its authority's or the network's; what ends it, anybody's who may end one."""
+    entry = office.entry_in_effect(office.person(), office.basis())
+    answer = office.call(who, "POST", f"/entries/{entry}/case", state=state)
+    assert answer.status_code == status, answer.text
+    assert office.entry_state(entry)[0] == ("ended" if (state, status) == ("won", 200) else "in-effect")
+
+
+@pytest.mark.parametrize(
+    ("who", "reads"),
+    [
+        ("proposer", True),
+        ("proposer-2", False),
+        ("everything", True),
+        ("approver", True),
+        ("reviewer", True),
+        ("health-reviewer", True),
+        ("ops", True),
+    ],
+)
+def test_who_only_proposes_reads_the_entries_of_their_authority(
+    office: Office, who: str, reads: bool, tmp_path: Path
+) -> None:
+    basis = office.basis()
+    entry = office.entry(office.person("p-9"), basis)
+    batch = batch_of(office, tmp_path, 1, basis=basis)
+    pages = [office.do(who, "GET", path) for path in ("/entries?state=proposed", f"/batches/{batch}/entries")]
+    assert [len(page) for page in pages] == ([2, 1] if reads else [0, 0])
+    answer = office.call(who, "GET", f"/entries/{entry}")
+    assert answer.status_code == (200 if reads else 403)
+    assert reads or "expected staff of the basis's authority" in answer.json()["detail"]
+    assert reads or "p-9" not in answer.text
+
+
+def test_reviewers_read_the_entries_of_other_authorities(office: Office) -> None:
+    court = office.do("proposer-2", "POST", "/bases", **basis_form(authority=COURT))["id"]
+    office.do("approver", "POST", f"/bases/{court}/versions/1/approve")
+    form = entry_form(office.person(), court)
+    entry = office.do("proposer-2", "POST", "/entries", **form)["id"]
+    for who in ("proposer-2", "health-reviewer", "health-approver"):
+        assert office.do(who, "GET", f"/entries/{entry}")["id"] == entry
+    assert office.do("proposer", "GET", "/entries?state=proposed") == []
 
 
 def test_a_case_that_was_upheld_changes_nothing_else(office: Office) -> None:

@@ -1,21 +1,25 @@
 """What the database itself refuses about lists: SQL that goes past the application, on both databases."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
 from tests.support.databases import BOTH, Store
 from tests.support.office import CHECKED, DAY, HOSPITAL, HOUR, NOTICE, NOW, RIDE, Office, basis_form
 from tests.support.released import FORMS, load_postgresql, load_sqlite
 from tests.support.rule_sets import propose as propose_rules
 
-from waypass_server import migrations
+from waypass_server import events, migrations
 from waypass_server.database import Database
+from waypass_server.events import ManyOf
 from waypass_server.models import Base, guards
+from waypass_server.notifying import SYSTEM
 
 pytestmark = pytest.mark.both_stores
 
@@ -318,10 +322,14 @@ def test_the_application_answers_a_guard_in_its_own_words(furnished: Office, cap
 def test_one_entry_that_a_guard_keeps_from_its_step_keeps_nobody_else(
     furnished: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As if somebody had deleted a notice after it was delivered."""
+    """As if somebody had deleted a notice after it was delivered. What the others' entries do meanwhile is in the log
+    once, whichever way it was done.
+    """
     furnished.person("p-2")
+    furnished.person("p-3")
     first, second = furnished.entry("p-1", 1), furnished.entry("p-2", 1)
-    for entry in (first, second):
+    third = furnished.entry("p-3", 1, ends_at=NOW + 3 * DAY)
+    for entry in (first, second, third):
         furnished.do("approver", "POST", f"/entries/{entry}/approve")
     furnished.later()
     write(furnished, "DELETE FROM notices WHERE entry_id = :first", first=first)
@@ -329,6 +337,48 @@ def test_one_entry_that_a_guard_keeps_from_its_step_keeps_nobody_else(
     assert furnished.entry_state(first) == ("notified", None)
     assert furnished.entry_state(second) == ("in-effect", None)
     assert "expected a notice that was delivered" in caplog.text
+    furnished.later(3 * DAY)
+    assert furnished.entry_state(third) == ("ended", "expired")
+    furnished.later(1)
+    seen = [event["what"] for event in furnished.do("ops", "GET", "/events") if event["subject_id"] == third]
+    steps = [what for what in seen if what.startswith("entry.")]
+    assert steps == ["entry.proposed", "entry.approved", "entry.notified", "entry.in-effect", "entry.expire"]
+
+
+def test_what_a_savepoint_takes_back_is_not_in_the_log(furnished: Office) -> None:
+    """Also of savepoints within others, and when the first change of all is taken back; what came before stays."""
+
+    def change(session: Session, number: int) -> None:
+        of: dict[str, Any] = {"network_id": 1, "at": NOW, "actor": SYSTEM}
+        events.record_many(session, **of, what="entry.lapse", subject="entry", rows=[ManyOf(number, None)])
+        events.record(session, **of, what="entry.expire", subject=("entry", number))
+
+    with furnished.services.change() as session:
+        with suppress(_TakenBack), session.begin_nested():
+            change(session, 1001)
+            raise _TakenBack
+        change(session, 1002)
+        with suppress(_TakenBack), session.begin_nested():
+            change(session, 1003)
+            with session.begin_nested():
+                change(session, 1004)
+            raise _TakenBack
+        with session.begin_nested():
+            change(session, 1005)
+            with suppress(_TakenBack), session.begin_nested():
+                change(session, 1006)
+                raise _TakenBack
+    with furnished.services.database.reading() as session:
+        query = text(
+            "SELECT e.subject_id, count(*), count(o.event_id) FROM events AS e"
+            " LEFT JOIN log_openings AS o ON o.event_id = e.id WHERE e.subject_id > 1000"
+            " GROUP BY e.subject_id ORDER BY e.subject_id"
+        )
+        assert [tuple(row) for row in session.execute(query)] == [(1002, 2, 2), (1005, 2, 2)]
+
+
+class _TakenBack(Exception):
+    pass
 
 
 def triggers(connection: Connection) -> dict[str, str]:

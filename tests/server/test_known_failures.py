@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
+from tests.server.bulk.files import bring_in, entry_row, write_jsonl
 from tests.server.life_checks import check_safety
 from tests.support.office import (
     CHECKED,
@@ -232,7 +233,7 @@ def test_what_gates_hold_is_out_of_step(office: Office) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["won", "dismissed"])
-def test_a_case_is_shown_without_its_outcome(office: Office, outcome: str) -> None:
+def test_a_case_is_shown_without_its_outcome(office: Office, outcome: str, tmp_path: Path) -> None:
     person, basis = office.person(), office.basis()
     entry = office.entry_in_effect(person, basis)
     office.do("proposer", "POST", f"/entries/{entry}/case", state=outcome)
@@ -242,6 +243,17 @@ def test_a_case_is_shown_without_its_outcome(office: Office, outcome: str) -> No
     again = entry_form(person, basis, case={"reference": "H-2027-11", "state": outcome})
     assert "case: expected a case that is open" in refused(office, "proposer", "/entries", 422, **again)
     refused(office, "proposer", f"/entries/{entry}/reconfirm", 409)
+    # By a list that is shared, too; sent again, and by whoever shares it from the beginning.
+    entry = office.entry_in_effect(person, basis, case={"reference": "H-8", "state": "open"}, ends_at=NOW + 29 * DAY)
+    row = entry_row(person, basis, case_reference="H-8", case_state=outcome)
+    result, bad = bring_in(office, write_jsonl(tmp_path / "list.jsonl", [row]))
+    assert (bad, result.outcomes, result.added) == ([], 1, 0)
+    office.later()
+    assert office.entry_state(entry) == ("ended", "dismissed")
+    assert office.aspects(person) == GREEN
+    assert office.do(person, "GET", "/me")["entries"][1]["case"]["state"] == outcome
+    again, bad = bring_in(office, write_jsonl(tmp_path / "again.jsonl", [row, {**row, "case_reference": "H-9"}]))
+    assert (again.outcomes, again.known, again.added, [row.column for row in bad]) == (0, 1, 0, ["case_state"])
 
 
 def test_the_office_that_listed_judges_the_objection(office: Office) -> None:

@@ -139,7 +139,8 @@ class Model:
 
     def case(self, who: str, number: int, state: str) -> bool:
         entry = self.entries[number]
-        if not has(who, "proposer", "approver", "reviewer"):
+        ends = state in ("dismissed", "won")
+        if not has(who, "proposer", "approver", "reviewer") or not (ends or self._acts_for(who, entry.version)):
             return False
         if entry.case == state:
             return True
@@ -147,7 +148,7 @@ class Model:
             return False
         entry.case = state
         self.log.append("entry.case")
-        return state not in ("dismissed", "won") or self._end(number, "dismiss", "dismissed", ALIVE)
+        return not ends or self._end(number, "dismiss", "dismissed", ALIVE)
 
     def object_to(self, new_id: int, person: str, number: int) -> bool:
         entry = self.entries[number]
@@ -329,6 +330,11 @@ class Model:
         if any(one.effect == "red" for one in works):
             return RED
         return YELLOW if yellow or any(one.effect == "yellow" for one in works) else GREEN
+
+    def told(self) -> tuple[set[int], list[int]]:
+        """Entries that were announced to their holders; and of those, which are known to have ended: no others are."""
+        announced = {number for number, one in self.entries.items() if one.told_at is not None}
+        return announced, sorted(number for number in announced if self.entries[number].state == "ended")
 
     def says_too_much(self, one: Pass) -> bool:
         """Whether a pass is more permissive than its holder's colours."""

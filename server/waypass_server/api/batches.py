@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import select
 
+from waypass_server import entries
 from waypass_server.api.access import Approver, ServicesHere, StaffMember
 from waypass_server.api.bases import proposer_of
 from waypass_server.api.entries import PAGE, Reading, Side
@@ -158,7 +159,8 @@ def read_entries_of_batch(
     """A page of at most 200; `after` is the last id of the page before."""
     with here.database.reading() as session:
         batch = batches.find_batch(session, member.network_id, batch_id, lock=False)
-        query = select(Entry).where(Entry.batch_id == batch.id, Entry.id > after).order_by(Entry.id).limit(PAGE)
+        query = select(Entry).where(Entry.batch_id == batch.id, Entry.id > after)
+        query = entries.readable(query, proposer_of(member)).order_by(Entry.id).limit(PAGE)
         return [EntryForStaff.of(entry) for entry in session.scalars(query)]
 
 

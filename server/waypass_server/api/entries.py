@@ -72,13 +72,11 @@ def propose_entry(body: NewEntry, member: ProposingStaff, here: ServicesHere, on
 
 @router.get("", summary="Entries in one state, oldest first: the queue of those who act on them")
 def read_entries(member: Reading, here: ServicesHere, state: State, after: AfterId = 0) -> list[EntryForStaff]:
-    """A page of at most 200; `after` is the last id of the page before. There is no search by anything else."""
-    query = (
-        select(Entry)
-        .where(Entry.network_id == member.network_id, Entry.state == state, Entry.id > after)
-        .order_by(Entry.id)
-        .limit(PAGE)
-    )
+    """A page of at most 200; `after` is the last id of the page before. There is no search by anything else. Who only
+    proposes, for one authority, reads what is on its bases.
+    """
+    query = select(Entry).where(Entry.network_id == member.network_id, Entry.state == state, Entry.id > after)
+    query = entries.readable(query, proposer_of(member)).order_by(Entry.id).limit(PAGE)
     with here.database.reading() as session:
         return [EntryForStaff.of(entry) for entry in session.scalars(query)]
 
@@ -87,7 +85,9 @@ def read_entries(member: Reading, here: ServicesHere, state: State, after: After
 def read_entry(entry_id: IdInPath, member: Reading, here: ServicesHere) -> EntryForStaff:
     """With its state and who moved it there."""
     with here.database.reading() as session:
-        return EntryForStaff.of(entries.find_entry(session, member.network_id, entry_id, lock=False))
+        entry = entries.find_entry(session, member.network_id, entry_id, lock=False)
+        entries.check_reader(entry, proposer_of(member))
+        return EntryForStaff.of(entry)
 
 
 @router.post("/{entry_id}/approve", summary="Approve a proposed entry")
@@ -146,10 +146,13 @@ def reconfirm_entry(entry_id: IdInPath, member: ProposingStaff, here: ServicesHe
 
 @router.post("/{entry_id}/case", summary="Record what became of the source case")
 def set_case(entry_id: IdInPath, body: CaseChange, member: CaseKeeper, here: ServicesHere) -> EntryForStaff:
-    """Dismissed, or won by the person: the entry ends at once."""
+    """Dismissed, or won by the person: the entry ends at once. That it is open or upheld is for the basis's authority
+    to say, or the network's own staff.
+    """
+    keeper = proposer_of(member)
     with here.change() as session:
         entry = entries.find_entry(session, member.network_id, entry_id)
-        return EntryForStaff.of(entries.set_case(session, entry, body.state, actor=member.actor(), now=here.now()))
+        return EntryForStaff.of(entries.set_case(session, entry, body.state, keeper=keeper, now=here.now()))
 
 
 def proposal_of(body: NewEntry, now: int) -> Proposal:

@@ -4,17 +4,21 @@ A row is held to the rules of `entries.propose` and `facts.report`, by the same 
 `BadRow`. What is there already (the same person, basis, case, effect and scopes for an entry that has not ended; the
 same person, source, reason and end for a fact) is known and added no second time, so that a file that was mended can be
 imported whole.
+
+A row of an entry that is known may say what became of its case. Upheld is recorded; dismissed, or won by the person,
+ends the entry, at once and without another person: restoring is never harder than withdrawing. Said again it is known.
+Where rows of one file contradict each other, an outcome that ended the entry stands.
 """
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, entries, events, facts, worsening
+from waypass_server import bases, entries, events, facts, together, worsening
 from waypass_server.aspects import ground_of
 from waypass_server.bases import Proposer
 from waypass_server.bulk.errors import BadRow
@@ -25,7 +29,7 @@ from waypass_server.facts import Report
 from waypass_server.life import State
 from waypass_server.many_rows import add_rows, among, new_ids
 from waypass_server.models.bulk import ImportKind
-from waypass_server.models.lists_of_people import BasisVersion, Entry, Fact, Weight
+from waypass_server.models.lists_of_people import BasisVersion, CaseState, Effect, Entry, Fact, Weight
 from waypass_server.models.network import Scope
 from waypass_server.models.people import Person
 from waypass_server.models.records import Notice, NoticeKind
@@ -44,11 +48,22 @@ _AFTER_ALL = 1 << 62
 
 @dataclass(kw_only=True, slots=True)
 class Judged:
-    """Some rows, sorted: those to add, how many are known, and those that are refused."""
+    """Some rows, sorted: those to add, those that say what became of a case, how many are known, and those that are
+    refused.
+    """
 
     good: list[Any] = field(default_factory=list)
+    outcomes: list["Outcome"] = field(default_factory=list)
     known: int = 0
     bad: list[BadRow] = field(default_factory=list)
+
+    def people(self) -> set[int]:
+        """Who is changed by the rows that are taken."""
+        return {new.person_id for new in self.good} | {outcome.key[0] for outcome in self.outcomes}
+
+    def entries(self) -> set[int]:
+        """Entries that are there and are changed."""
+        return {entry_id for outcome in self.outcomes for entry_id in outcome.entries}
 
 
 def judge(session: Session, kind: ImportKind, rows: Sequence[Numbered], *, by: Proposer, now: int) -> Judged:
@@ -60,12 +75,16 @@ def judge(session: Session, kind: ImportKind, rows: Sequence[Numbered], *, by: P
 
 
 def add(session: Session, kind: ImportKind, judged: Judged, *, by: Proposer, batch_id: int | None, now: int) -> None:
-    """Add the rows that were found good."""
+    """Add the rows that were found good, and what they say of cases."""
+    if judged.outcomes:
+        together.lock_first(session, sorted(judged.entries()), sorted(judged.people()))
     if judged.good:
         if kind is ImportKind.ENTRIES:
             _add_entries(session, judged.good, by, batch_id, now)
         else:
             _add_facts(session, judged.good, by, now)
+    if judged.outcomes:
+        _tell_cases(session, judged.outcomes, by, now)
 
 
 def _people(session: Session, network_id: int, references: Iterable[str]) -> Mapping[str, int]:
@@ -81,51 +100,105 @@ class _NewEntry:
     version: BasisVersion
     proposal: Proposal
 
-    def key(self) -> tuple[object, ...]:
-        """What makes it the same entry."""
-        mine = self.proposal
-        return self.person_id, mine.basis_id, mine.effect, tuple(sorted(mine.scopes)), mine.case_reference
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the case of the entries with this key; `entries` are those of them that were there before."""
+
+    key: "_EntryKey"
+    state: CaseState
+    entries: tuple[int, ...]
+
+
+_EntryKey = tuple[int, int, Effect, tuple[int, ...], str]
+"""What makes it the same entry: person, basis, effect, scopes and case."""
+
+
+def _key_of(person_id: int, row: EntryLine) -> _EntryKey:
+    return person_id, row.basis, row.effect, tuple(sorted(row.scopes)), row.case_reference
+
+
+@dataclass(kw_only=True, slots=True)
+class _Cases:
+    """The entries that are there, by key: the states of their cases and their ids, and which have ended."""
+
+    alive: dict[_EntryKey, set[CaseState]]
+    ids: dict[_EntryKey, list[int]]
+    ended: set[_EntryKey]
+
+    def is_news(self, key: _EntryKey, state: CaseState) -> bool | None:
+        """Whether a row says something new of a case; None where there is no such entry."""
+        before = self.alive.get(key)
+        if before is None:
+            return False if state in entries.OVER and key in self.ended else None
+        # A row that says nothing of the case says that it is open.
+        if state is CaseState.OPEN or before == {state} or before & entries.OVER:
+            return False
+        self.alive[key] = {state}
+        return True
 
 
 def _judge_entries(
     session: Session, rows: Sequence[tuple[int, EntryLine]], people: Mapping[str, int], by: Proposer, now: int
 ) -> Judged:
     judged = Judged()
-    known = _known_entries(session, list(people.values()))
+    cases = _cases(session, list(people.values()), ended=any(row.case_state in entries.OVER for _, row in rows))
     versions: _Once[int, BasisVersion] = _Once(lambda basis_id: _version(session, by, basis_id))
     scopes = _scopes(session, by)
     for line, row in rows:
+        person_id = people.get(row.person)
+        key = None if person_id is None else _key_of(person_id, row)
         proposal = _proposal(row, now)
         try:
             version = versions.get(row.basis)
+            news = None if key is None else cases.is_news(key, row.case_state)
+            if key is not None and news is not None:
+                judged.known += not news
+                judged.outcomes += [Outcome(key, row.case_state, tuple(cases.ids.get(key, ())))] if news else []
+                continue
             entries.check_content(proposal, version, scopes.get(row.scopes), now)
         except Problem as problem:
             judged.bad.append(_bad(line, problem))
             continue
-        person_id = people.get(row.person)
-        if person_id is None:
+        if person_id is None or key is None:
             judged.bad.append(_nobody(line))
             continue
-        new = _NewEntry(person_id, version, proposal)
-        key = new.key()
-        if key in known:
-            judged.known += 1
-        else:
-            known.add(key)
-            judged.good.append(new)
+        cases.alive[key] = {row.case_state}
+        judged.good.append(_NewEntry(person_id, version, proposal))
     return judged
 
 
-def _known_entries(session: Session, people: Sequence[int]) -> set[tuple[object, ...]]:
-    query = (
-        select(Entry.person_id, BasisVersion.basis_id, Entry.effect, Entry.scopes, Entry.case_reference)
-        .join(BasisVersion, BasisVersion.id == Entry.basis_version_id)
-        .where(among(session, Entry.person_id, people), Entry.state != State.ENDED)
+def _cases(session: Session, people: Sequence[int], *, ended: bool) -> _Cases:
+    """`ended`: those that have ended are asked for too."""
+    found = _Cases(alive={}, ids={}, ended=set())
+    for entry_id, key, state, case_state in _with_keys(session, people, ended=ended):
+        if state is State.ENDED:
+            found.ended.add(key)
+        else:
+            found.alive.setdefault(key, set()).add(case_state)
+            found.ids.setdefault(key, []).append(entry_id)
+    return found
+
+
+def _with_keys(
+    session: Session, people: Sequence[int], *, ended: bool
+) -> Iterator[tuple[int, _EntryKey, State, CaseState]]:
+    columns = (Entry.id, Entry.person_id, BasisVersion.basis_id, Entry.effect, Entry.scopes, Entry.case_reference)
+    query = select(*columns, Entry.state, Entry.case_state).join(
+        BasisVersion, BasisVersion.id == Entry.basis_version_id
     )
-    return {
-        (person_id, basis_id, effect, tuple(scopes), case)
-        for person_id, basis_id, effect, scopes, case in session.execute(query)
-    }
+    query = query.where(among(session, Entry.person_id, people))
+    if not ended:
+        query = query.where(Entry.state != State.ENDED)
+    for entry_id, person_id, basis_id, effect, scopes, case, state, case_state in session.execute(query):
+        yield entry_id, (person_id, basis_id, effect, tuple(scopes), case), state, case_state
+
+
+def _tell_cases(session: Session, outcomes: Sequence[Outcome], by: Proposer, now: int) -> None:
+    wanted = {each.key: each.state for each in outcomes}
+    people = sorted({key[0] for key in wanted})
+    found = {entry_id: wanted[key] for entry_id, key, _, _ in _with_keys(session, people, ended=False) if key in wanted}
+    together.tell_cases(session, found, actor=by.actor, now=now)
 
 
 def _version(session: Session, by: Proposer, basis_id: int) -> BasisVersion:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, entries, events, life, worsening
+from waypass_server import bases, entries, events, life, together, worsening
 from waypass_server.bases import Proposer
 from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, Life, State
@@ -147,6 +147,7 @@ def take_out(session: Session, batch: Batch, ids: Sequence[int], *, actor: Actor
     found = session.scalars(query.with_for_update(key_share=True)).all()
     if len(found) != len(set(ids)):
         raise NotFound(f"entries: expected entries of batch {batch.id}, got {len(set(ids)) - len(found)} others")
+    together.lock_first(session, (), sorted({entry.person_id for entry in found}))
     for entry in found:
         entries.end(session, entry, Action.WITHDRAW, actor=actor, now=now)
     return len(found)

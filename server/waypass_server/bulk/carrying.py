@@ -82,6 +82,8 @@ def _end(session: Session, batch: Batch, ids: Sequence[int], now: int) -> None:
     assert batch.ended_by is not None
     assert batch.ended_at is not None
     actor = _staff(batch.ended_by)
+    mine = select(Entry.person_id).where(Entry.id.in_(ids), Entry.state != State.ENDED)
+    together.lock_first(session, ids, sorted(set(session.scalars(mine))))
     if batch.approved_by is not None:
         kept = Entry.id.in_(ids), Entry.effective_at < batch.ended_at - life.UNDO_PERIOD
         late = set(session.scalars(select(Entry.id).where(*kept)))

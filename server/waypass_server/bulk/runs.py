@@ -20,13 +20,14 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from waypass_server import events
+from waypass_server import events, together, worsening
 from waypass_server.bases import Proposer
 from waypass_server.bulk import adding
 from waypass_server.bulk.adding import Judged, Numbered
 from waypass_server.bulk.errors import BadRow, FileRefused
 from waypass_server.bulk.formats import Format, RawRow, read_rows
 from waypass_server.bulk.lines import read_line
+from waypass_server.bulk.numbers import Numbers
 from waypass_server.database import LOCKED, Database
 from waypass_server.facts import count_worsened
 from waypass_server.life import Actor, Kind
@@ -55,13 +56,15 @@ class Source:
 
 @dataclass(kw_only=True, slots=True)
 class Result:
-    """What became of an import, or in a dry run would. `again`: the file was imported before, and nothing was changed;
+    """What became of an import, or in a dry run would. `outcomes`: rows that said what became of the case of an entry
+    that is there. `again`: the file was imported before, and nothing was changed;
     `import_id` and `batch_id` are None where there is none.
     """
 
     rows: int = 0
     added: int = 0
     known: int = 0
+    outcomes: int = 0
     refused: int = 0
     import_id: int | None = None
     batch_id: int | None = None
@@ -70,9 +73,10 @@ class Result:
 
     def count(self, judged: Judged, refused: int) -> None:
         """Some rows more."""
-        self.rows += len(judged.good) + judged.known + refused
+        self.rows += len(judged.good) + judged.known + len(judged.outcomes) + refused
         self.added += len(judged.good)
         self.known += judged.known
+        self.outcomes += len(judged.outcomes)
         self.refused += refused
 
 
@@ -131,8 +135,17 @@ def batch_of(session: Session, current: Import, *, lock: bool = False) -> Batch 
     return session.scalars(query.with_for_update(key_share=True) if lock else query).one_or_none()
 
 
-def dry_run(importer: Importer, source: Source, *, report: Report, progress: Progress) -> Result:
-    """Rule 5. Raises `FileRefused`, and `PastLimit` when the file's facts would make more people yellow than may be."""
+def dry_run(
+    importer: Importer,
+    source: Source,
+    *,
+    report: Report,
+    progress: Progress,
+    see: Callable[[Judged], None] | None = None,
+) -> Result:
+    """Rule 5. `see` is told of all that was judged. Raises `FileRefused`, and `PastLimit` when the file's facts would
+    make more people yellow than may be.
+    """
     result, now = Result(), importer.now()
     people, turned = 0, set[int]()
     for bad, rows in _chunks(source, importer.at_once, 0):
@@ -140,6 +153,8 @@ def dry_run(importer: Importer, source: Source, *, report: Report, progress: Pro
             judged = adding.judge(session, source.kind, rows, by=importer.by, now=now)
             more, of_rules = adding.worsened_by(session, judged, by=importer.by, now=now, besides=turned)
         _report(bad, judged, report)
+        if see is not None:
+            see(judged)
         result.count(judged, len(bad) + len(judged.bad))
         people += more
         turned |= of_rules
@@ -173,13 +188,22 @@ def run(importer: Importer, source: Source, *, whole: bool, resume: bool, report
 
 
 def _run_whole(importer: Importer, source: Source, report: Report, progress: Progress) -> Result:
-    result = dry_run(importer, source, report=report, progress=progress)
+    entries, people = Numbers(), Numbers()
+
+    def see(judged: Judged) -> None:
+        entries.add(judged.entries())
+        people.add(judged.people())
+
+    result = dry_run(importer, source, report=report, progress=progress, see=see)
     if result.refused:
         return Result(rows=result.rows, refused=result.refused, whole=True)
     done = 0
     try:
         with importer.database.changing() as session:
             current = _new_import(session, importer, source, whole=True)
+            if source.kind is ImportKind.FACTS:
+                worsening.lock_network(session, importer.by.network_id)  # before people, as all do
+            together.lock_first(session, entries, people)
             for bad, rows in _chunks(source, importer.at_once, 0):
                 done += _apply(session, current, importer, source.kind, bad, rows, report)
                 if current.refused:
@@ -266,7 +290,8 @@ def _finish(session: Session, current: Import, importer: Importer) -> Result:
         batch.state = BatchState.PROPOSED if batch.entries else BatchState.ENDED
         batch.proposed_at = now
         batch.ended_at = None if batch.entries else now
-    counts = {name: getattr(current, name) for name in ("rows", "added", "known", "refused")}
+    names = ("rows", "added", "known", "refused") + (("outcomes",) if current.kind is ImportKind.ENTRIES else ())
+    counts = {name: getattr(current, name) for name in names}
     events.record(
         session,
         network_id=current.network_id,
@@ -332,6 +357,7 @@ def _result(session: Session, current: Import, *, again: bool = False) -> Result
         rows=current.rows,
         added=current.added,
         known=current.known,
+        outcomes=current.outcomes,
         refused=current.refused,
         import_id=current.id,
         batch_id=batch.id if batch else None,

@@ -40,7 +40,7 @@ PART = 1 << 20
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
     """What a look at a file found: how many rows, how many of them would be added, are known and would be refused, and
-    the first of the last ones.
+    the first of the last ones; and how many say what became of a case (`outcomes`).
     """
 
     rows: int
@@ -48,6 +48,7 @@ class Seen:
     known: int
     refused: int
     bad: tuple[BadRow, ...]
+    outcomes: int = 0
 
     @staticmethod
     def of(waiting: WaitingFile) -> "Seen":
@@ -145,7 +146,14 @@ def _look(importer: Importer, source: Source) -> Seen:
     found = runs.dry_run(importer, source, report=report, progress=progress)
     if not found.rows:
         raise FileRefused("expected at least one row, got none")
-    return Seen(rows=found.rows, added=found.added, known=found.known, refused=found.refused, bad=tuple(bad))
+    return Seen(
+        rows=found.rows,
+        added=found.added,
+        known=found.known,
+        refused=found.refused,
+        bad=tuple(bad),
+        outcomes=found.outcomes,
+    )
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """`waypass-server import` and `export`: entries and facts from files, and into them.
 
 - `import FILE --kind entries|facts --as STAFF` reads CSV, JSON Lines or Parquet. Entries become a batch of proposals of
-  that member of staff, which another person approves; facts count at once. `--dry-run` changes nothing,
-  `--all-or-nothing` takes the file only if every row is good, `--resume` goes on with one that was broken off.
+  that member of staff, which another person approves; facts, and outcomes of cases, count at once. `--dry-run` changes
+  nothing, `--all-or-nothing` takes the file only if every row is good, `--resume` goes on with one that was broken off.
 - `export FILE --kind entries|facts --as STAFF` writes what there is.
 
 A row that is refused is a line: on standard error, or with `--json` an object on standard output; the last one is the
@@ -162,6 +162,8 @@ def _print(result: "Result", kind: str, *, dry_run: bool, as_json: bool) -> None
         typer.echo(json.dumps({"kind": kind, "dry_run": dry_run, **asdict(result)}))
         return
     counts = f"{result.rows} rows: {result.added} added, {result.known} known, {result.refused} refused"
+    if result.outcomes:
+        counts += f", {result.outcomes} outcomes of cases"
     if dry_run:
         typer.echo(f"{counts.replace('added', 'to add')}; nothing was changed")
     elif result.again:

@@ -50,7 +50,7 @@ class BatchStep(StrEnum):
 
 
 class Import(Base):
-    """One file. `rows` were handled: `added`, `known` (there already, nothing changed) or `refused`."""
+    """One file. `rows` were handled: `added`, `known` (there already, nothing changed), `refused`, or `outcomes`."""
 
     __tablename__ = "imports"
     __table_args__ = (UniqueConstraint("network_id", "kind", "digest"),)
@@ -68,6 +68,11 @@ class Import(Base):
     refused: Mapped[int] = mapped_column(ID, default=0)
     begun_at: Mapped[Seconds]
     done_at: Mapped[Seconds | None]
+
+    @property
+    def outcomes(self) -> int:
+        """Rows that said what became of the case of an entry that is there."""
+        return self.rows - self.added - self.known - self.refused
 
 
 class Batch(Base):

@@ -65,7 +65,16 @@ def test_a_dry_run_then_the_import_then_again(office: Office) -> None:
     dry = command(office, "import", file, *options, "--dry-run")
     assert (dry.exit_code, lines(dry)[-1]["added"], lines(dry)[-1]["batch_id"]) == (0, 2, None)
     real = command(office, "import", file, *options)
-    counts = {"rows": 2, "added": 2, "known": 0, "refused": 0, "import_id": 1, "batch_id": 1, "again": False}
+    counts = {
+        "rows": 2,
+        "added": 2,
+        "known": 0,
+        "outcomes": 0,
+        "refused": 0,
+        "import_id": 1,
+        "batch_id": 1,
+        "again": False,
+    }
     assert lines(real) == [{"kind": "entries", "dry_run": False, "whole": False, **counts}]
     again = command(office, "import", file, *options)
     assert (again.exit_code, lines(again)[0]["again"]) == (0, True)

@@ -1,11 +1,13 @@
 """Imports: rows become proposals or facts, once; what is refused, and what becomes of a file that was broken off."""
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from tests.server.bulk.files import bring_in, entry_row, fact_row, importer, register, write_csv, write_jsonl
-from tests.support.office import COURT, DAY, GREEN, HOSPITAL, HOUR, NOW, RIDE, Office, basis_form
+from tests.support.office import COURT, DAY, GREEN, HOSPITAL, HOUR, NOTICE, NOW, RIDE, Office, basis_form
 from tests.support.rule_sets import propose, put_in_force, rule
 
 from waypass_protocol.logrecords import check_leaf, read_record
@@ -150,6 +152,112 @@ def test_the_same_case_with_another_effect_is_another_entry(office: Office, tmp_
     rows = [entry_row("p-1", basis), entry_row("p-1", basis, effect="yellow", scopes=[HOSPITAL])]
     result, _ = bring_in(office, write_jsonl(tmp_path / "a.jsonl", rows))
     assert (result.added, result.known) == (2, 0)
+
+
+def in_effect(office: Office, folder: Path, people: int) -> list[dict[str, Any]]:
+    """So many people's entries that were imported and are in effect; their rows."""
+    basis = office.basis()
+    rows = [entry_row(person, basis) for person in register(office, people)]
+    result, _ = bring_in(office, write_jsonl(folder / "first.jsonl", rows))
+    office.do("approver", "POST", f"/batches/{result.batch_id}/approve")
+    office.later()
+    office.later(NOTICE)
+    assert {entry.state for entry in entries_of(office)} == {State.IN_EFFECT}
+    return rows
+
+
+def told(entries: list[Entry]) -> list[tuple[str, str]]:
+    return [(entry.state.value, entry.case_state.value) for entry in entries]
+
+
+AS_TOLD = [("ended", "won"), ("ended", "dismissed"), ("in-effect", "upheld"), ("in-effect", "open")]
+
+
+def with_outcomes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**row, "case_state": state} for row, state in zip(rows, ("won", "dismissed", "upheld", "open"), strict=True)
+    ]
+
+
+def test_outcomes_of_cases_are_taken_over(office: Office, tmp_path: Path) -> None:
+    """Whether or not there would be time for notice still, by one person, and once however often the list is sent."""
+    rows = in_effect(office, tmp_path, 4)
+    office.later(18 * DAY)
+    file = write_jsonl(tmp_path / "b.jsonl", with_outcomes(rows))
+    dry, bad = bring_in(office, file, dry=True)
+    assert (bad, dry.rows, dry.added, dry.known, dry.outcomes) == ([], 4, 0, 1, 3)
+    assert told(entries_of(office)) == [("in-effect", "open")] * 4
+    real, _ = bring_in(office, file)
+    assert (real.rows, real.added, real.known, real.outcomes, real.refused) == (4, 0, 1, 3, 0)
+    assert told(entries_of(office)) == AS_TOLD
+    office.later()
+    ended = {notice.reference for notice in office.outbox.sent.values() if notice.kind == "entry-ended"}
+    assert ended == {"p-1", "p-2"}
+    before = count(office, Event)
+    again, bad = bring_in(office, write_csv(tmp_path / "c.csv", with_outcomes(rows)))
+    assert (bad, again.known, again.outcomes, count(office, Event)) == ([], 4, 0, before + 1)
+    office.later(2 * DAY)
+    over, bad = bring_in(
+        office, write_csv(tmp_path / "d.csv", [*with_outcomes(rows)[:2], {**rows[2], "case_state": "won"}])
+    )
+    assert (bad, over.known, "all of them have ended by now") == ([], 3, "all of them have ended by now")
+
+
+def test_an_outcome_has_the_events_that_somebody_at_the_console_makes(office: Office, tmp_path: Path) -> None:
+    rows = in_effect(office, tmp_path, 2)
+    office.do("proposer", "POST", "/entries/1/case", state="won")
+    bring_in(office, write_jsonl(tmp_path / "b.jsonl", [{**rows[1], "case_state": "won"}]))
+    events = [each for each in office.do("ops", "GET", "/events") if each["subject"] == "entry"]
+    steps = [[(each["what"], each["details"]) for each in events if each["subject_id"] == entry] for entry in (1, 2)]
+    assert steps[0] == steps[1]
+    assert [what for what, _ in steps[0][-2:]] == ["entry.case", "entry.dismiss"]
+
+
+def test_outcomes_within_one_file(office: Office, tmp_path: Path) -> None:
+    """The last one of an entry stands, but one that ended it."""
+    basis = office.basis()
+    register(office, 2)
+    first, second = entry_row("p-1", basis), entry_row("p-2", basis)
+    rows = [
+        first,
+        {**first, "case_state": "upheld"},
+        {**first, "case_state": "won"},
+        first,
+        {**first, "case_state": "upheld"},
+        second,
+        {**second, "case_state": "upheld"},
+        second,
+    ]
+    result, bad = bring_in(office, write_jsonl(tmp_path / "a.jsonl", rows))
+    assert (bad, result.added, result.outcomes, result.known) == ([], 2, 3, 3)
+    assert told(entries_of(office)) == [("ended", "won"), ("proposed", "upheld")]
+    office.do("approver", "POST", f"/batches/{result.batch_id}/approve")
+    office.later()
+    assert [notice.reference for notice in office.outbox.sent.values()] == ["p-2"]
+
+
+def test_another_authoritys_cases_are_left_alone(office: Office, tmp_path: Path) -> None:
+    rows = in_effect(office, tmp_path, 4)
+    result, bad = bring_in(office, write_jsonl(tmp_path / "b.jsonl", with_outcomes(rows)), who="proposer-2")
+    assert ([row.column for row in bad], result.outcomes) == (["basis"] * 4, 0)
+    assert told(entries_of(office)) == [("in-effect", "open")] * 4
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_outcomes_go_on_where_they_were_broken_off(office: Office, tmp_path: Path, whole: bool) -> None:
+    rows = in_effect(office, tmp_path, 4)
+    source = runs.source_of(write_jsonl(tmp_path / "b.jsonl", with_outcomes(rows)), ImportKind.ENTRIES)
+
+    def broken(done: int) -> None:
+        if done == 2 and count(office, Import) == 2:
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        runs.run(importer(office, at_once=2), source, whole=whole, resume=False, report=print, progress=broken)
+    result, _ = bring_in(office, source.file, at_once=2, resume=True, whole=whole)
+    assert (result.known, result.outcomes, told(entries_of(office))) == (1, 3, AS_TOLD)
+    steps = [event["what"] for event in office.do("ops", "GET", "/events")]
+    assert (steps.count("entry.case"), steps.count("entry.dismiss")) == (3, 2)
 
 
 def test_all_or_nothing(office: Office, tmp_path: Path) -> None:

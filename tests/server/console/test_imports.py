@@ -109,6 +109,24 @@ def test_bad_rows_are_said_with_their_line_and_left_out(office: Office, tmp_path
     assert count(office, Entry) == 2
 
 
+def test_outcomes_of_cases_are_shown_and_then_recorded(office: Office, tmp_path: Path) -> None:
+    basis = office.basis()
+    rows = [entry_row(person, basis) for person in register(office, 2)]
+    proposer = bring(browser_of(office), "rows.jsonl", rows_of(tmp_path, rows))
+    proposer.fill(f"{PAGE}/1")
+    outcomes = [{**row, "case_state": state} for row, state in zip(rows, ("won", "upheld"), strict=True)]
+    bring(proposer, "rows.jsonl", rows_of(tmp_path, outcomes))
+    assert "rows 2 good and new 0 known already, left as they are 0 outcomes of cases 2 not good 0" in proposer.text()
+    assert "an entry whose case was dismissed or won by the person ends. Record 2 outcomes" in proposer.text()
+    assert office.entry_state(1) == ("proposed", None), "nothing is changed yet"
+    proposer.fill(f"{PAGE}/2")
+    assert "rows 2 added 0 known already, left as they are 0 outcomes of cases 2 left out 0" in proposer.text()
+    assert (office.entry_state(1), office.entry_state(2)) == (("ended", "dismissed"), ("proposed", None))
+    bring(proposer, "rows.jsonl", rows_of(tmp_path, [*outcomes, outcomes[0]]))
+    assert "rows 3 good and new 0 known already, left as they are 3 not good 0" in proposer.text()
+    assert "There is nothing in it that could be added." in proposer.text()
+
+
 def test_the_list_of_bad_rows_is_bounded_and_their_number_is_not(office: Office, tmp_path: Path) -> None:
     basis = office.basis()
     rows = [entry_row(f"p-{number}", basis) for number in range(waiting.MOST_SHOWN + 20)]

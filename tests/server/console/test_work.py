@@ -1,18 +1,19 @@
 """What people do at the console: what they see before, what comes of it, and what a second click does."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from tests.support.console import ConsoleBrowser
-from tests.support.office import DAY, HOUR, NOTICE, NOW, RIDE, Office, basis_form
+from tests.support.office import COURT, DAY, HOUR, NOTICE, NOW, RIDE, Office, basis_form, entry_form
 
 from waypass_protocol.passes import decode_base45, parse_pass
 from waypass_server.console import once
 from waypass_server.models import Base
 from waypass_server.models.console import Submission
-from waypass_server.models.lists_of_people import Entry, Objection
+from waypass_server.models.lists_of_people import CaseState, Entry, Objection
 from waypass_server.models.people import DeskCode, Person
 from waypass_server.models.records import EmergencyWithdrawal
 from waypass_server.models.status import PassRow
@@ -79,6 +80,29 @@ def test_a_proposal_waits_and_says_so(proposing: ConsoleBrowser) -> None:
     entry = proposing.office.do("proposer", "GET", "/entries/1")
     assert (entry["person"], entry["effect"], entry["scopes"]) == ("p-1", "red", [RIDE])
     assert (entry["starts_at"], entry["ends_at"], entry["reason"]) == (NOW, NOW + 20 * DAY, REASON)
+
+
+def test_another_authoritys_entries_are_not_for_who_only_proposes(office: Office, basis: int) -> None:
+    entry = office.entry_in_effect("p-1", basis)
+    for who, seen in (("proposer-2", False), ("proposer", True), ("health-reviewer", True)):
+        browser = ConsoleBrowser(office)
+        browser.sign_in(who)
+        browser.get("/ops/entries?state=in-effect")
+        assert ("p-1" in browser.text()) is seen
+        browser.get(f"/ops/entries/{entry}")
+        assert browser.page.status_code == (200 if seen else 403)
+        assert ("p-1" in browser.text()) is seen
+
+
+def test_another_authority_may_only_say_what_ends_an_entry(office: Office) -> None:
+    court = office.do("proposer-2", "POST", "/bases", **basis_form(authority=COURT))["id"]
+    office.do("approver", "POST", f"/bases/{court}/versions/1/approve")
+    entry = office.do("proposer-2", "POST", "/entries", **entry_form(office.person(), court))["id"]
+    for who, states in (("health-reviewer", ["dismissed", "won"]), ("reviewer", [state.value for state in CaseState])):
+        browser = ConsoleBrowser(office)
+        browser.sign_in(who)
+        browser.get(f"/ops/entries/{entry}")
+        assert re.findall(r'name="state" value="([a-z]+)"', browser.page.text) == states
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from waypass_server import life
+from waypass_server import entries, life
 from waypass_server.api.access import ServicesHere, StaffMember
 from waypass_server.api.bases import proposer_of
 from waypass_server.api.forms import IdInPath
@@ -53,7 +53,8 @@ def show_batch(
     now, network_id = here.now(), me.member.network_id
     with here.database.reading() as session:
         batch = batches.find_batch(session, network_id, batch_id, lock=False)
-        query = select(Entry).where(Entry.batch_id == batch.id, Entry.id > after).order_by(Entry.id).limit(PAGE)
+        query = select(Entry).where(Entry.batch_id == batch.id, Entry.id > after)
+        query = entries.readable(query, proposer_of(me.member)).order_by(Entry.id).limit(PAGE)
         found = list(session.scalars(query))
         return show(
             request,

@@ -28,7 +28,7 @@ from waypass_server.console.sessions import SignedIn
 from waypass_server.errors import ServerError
 from waypass_server.exemptions import exemptions_of
 from waypass_server.life import Action, State
-from waypass_server.models.lists_of_people import CaseState, Effect, Entry
+from waypass_server.models.lists_of_people import Effect, Entry
 from waypass_server.passes import live_passes, too_permissive
 from waypass_server.refusals import Problem
 from waypass_server.services import Services
@@ -65,6 +65,7 @@ def list_entries(
 ) -> Response:
     """Entries in one state, the newest first; there is no search by anything else."""
     query = select(Entry).where(Entry.network_id == me.member.network_id, Entry.state == state)
+    query = entries.readable(query, proposer_of(me.member))
     if before:
         query = query.where(Entry.id < before)
     with here.database.reading() as session:
@@ -118,7 +119,7 @@ def set_case(entry_id: IdInPath, request: Request, form: Posted, me: CaseKeeper,
         return _show(request, entry_id, me, here, case_error=refused.errors["state"])
     with here.change() as session:
         entry = entries.find_entry(session, me.member.network_id, entry_id)
-        entries.set_case(session, entry, body.state, actor=me.member.actor(), now=here.now())
+        entries.set_case(session, entry, body.state, keeper=proposer_of(me.member), now=here.now())
         ended = entry.state is State.ENDED
     return go(f"/ops/entries/{entry_id}", done="case-ended" if ended else "case-recorded")
 
@@ -152,6 +153,7 @@ def _show(request: Request, entry_id: int, me: SignedIn, here: Services, *, case
     now = here.now()
     with here.database.reading() as session:
         entry = entries.find_entry(session, me.member.network_id, entry_id, lock=False)
+        entries.check_reader(entry, proposer_of(me.member))
         refusals = _refusals(session, entry, me, here)
         return show(
             request,
@@ -169,7 +171,7 @@ def _show(request: Request, entry_id: int, me: SignedIn, here: Services, *, case
             may={action.value: refusal is None for action, refusal in refusals.items()},
             why_not=_why_not(entry, me, refusals[Action.APPROVE]),
             undo_until=life.undo_until(entry.life()),
-            cases=list(CaseState),
+            cases=entries.cases_for(entry, proposer_of(me.member)),
             case_error=case_error,
         )
 
