@@ -136,11 +136,13 @@ def propose_change(body: NewLimit, member: Keeper, here: ServicesHere, once: Onc
 
 @router.post("/limits/changes/{change_id}/agree", summary="Agree to a change of a limit")
 def agree_to_change(change_id: IdInPath, member: Keeper, here: ServicesHere) -> LimitChangeOut:
-    """By another person than those before."""
-    now = here.now()
+    """By another person than those before, at another desk."""
+    now, elsewhere = here.now(), here.settings.approval_elsewhere
     with here.change() as session:
         change = worsening.find_change(session, member.network_id, change_id)
-        agreed = worsening.agree(session, change, staff_id=member.staff_id, actor=member.actor(), now=now)
+        agreed = worsening.agree(
+            session, change, staff_id=member.staff_id, actor=member.actor(), elsewhere=elsewhere, now=now
+        )
         return LimitChangeOut.of_row(agreed, now)
 
 
