@@ -26,8 +26,8 @@ Limits = dict[tuple[str, int, str], tuple[int, int]]
 
 
 def limits(office: Office) -> Limits:
-    """(level, of, window) to people and limit, as everybody sees them."""
-    rows = office.do(None, "GET", "/limits")
+    """(level, of, window) to people and limit, as staff see them."""
+    rows = office.do("admin", "GET", "/limits")
     return {(row["level"], row["of"], row["window"]): (row["people"], row["limit"]) for row in rows}
 
 
@@ -57,6 +57,30 @@ def test_each_approval_counts_at_three_levels_and_for_good(office: Office) -> No
     assert sum(people for (level, _, window), people in counted.items() if (level, window) == ("authority", "day")) == 1
     office.do("ops", "POST", f"/entries/{entry}/undo")
     assert limits(office)["basis", basis, "day"][0] == 1
+
+
+@pytest.mark.parametrize(("people", "told"), [(0, 0), (1, None), (4, None), (5, 5), (9, 5), (107, 105)])
+def test_whoever_has_no_token_learns_no_small_number(office: Office, people: int, told: int | None) -> None:
+    basis = office.basis()
+    if people:
+        fill(office, basis, people)
+    for who, expected in ((None, told), ("desk", people)):
+        rows = office.do(who, "GET", "/limits")
+        assert {row["people"] for row in rows if (row["level"], row["of"]) == ("basis", basis)} == {expected}, who
+
+
+def test_a_token_that_is_not_known_is_not_taken_for_none(office: Office) -> None:
+    answer = office.send("GET", "/api/v1/limits", headers={"Authorization": "Bearer wps_none"})
+    assert answer.status_code == 401
+
+
+def test_an_alarm_of_few_gives_no_number(office: Office) -> None:
+    basis = office.basis()
+    change = office.do("admin", "POST", "/limits/changes", level="basis", of=basis, window="day", value=1)["id"]
+    office.do("admin-2", "POST", f"/limits/changes/{change}/agree")
+    fill(office, basis, 2)
+    assert [(row["people"], row["limit"]) for row in office.do(None, "GET", "/alarms")] == [(None, 1)]
+    assert [row["people"] for row in office.do("reviewer", "GET", "/alarms")] == [2]
 
 
 def test_a_grant_worsens_nobody(office: Office) -> None:

@@ -124,6 +124,11 @@ def staff(request: Request, credentials: _Token, here: ServicesHere) -> StaffMem
     return StaffMember.of(member)
 
 
+def perhaps_staff(request: Request, credentials: _Token, here: ServicesHere) -> StaffMember | None:
+    """A member of staff, or None where no token came. Raises `Unauthenticated` for one that is not known."""
+    return None if credentials is None else staff(request, credentials, here)
+
+
 def _with_api_token(request: Request, here: Services, token_hash: str) -> StaffMember:
     found = api_tokens.find(here, token_hash)
     if found is None:
@@ -149,6 +154,8 @@ def staff_with(*roles: Role) -> Callable[[StaffMember], StaffMember]:
 HolderHere = Annotated[Holder, Depends(holder)]
 """A parameter of an endpoint: the holder of the wallet that calls."""
 AnyStaff = Annotated[StaffMember, Depends(staff)]
+PerhapsStaff = Annotated[StaffMember | None, Depends(perhaps_staff)]
+"""What is for everybody, and tells staff more."""
 Admin = Annotated[StaffMember, Depends(staff_with(Role.ADMIN))]
 Proposer = Annotated[StaffMember, Depends(staff_with(Role.PROPOSER))]
 Approver = Annotated[StaffMember, Depends(staff_with(Role.APPROVER))]
