@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     approval_elsewhere: bool = False
     """Whether entries, batches, bases, rule sets and limits are approved only by somebody who does not work for the
     authority that they are of."""
+    staff_tokens: bool = True
+    """Whether staff get a token from `network apply`, and may use it until they have a sign-in of their own."""
     origin: Annotated[str, AfterValidator(_origin)] | None = None
     """Where browsers reach the server, such as `https://ops.example.org`: passkeys and `oidc` need it."""
     passkey_domain: str | None = None
