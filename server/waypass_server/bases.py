@@ -1,4 +1,5 @@
-"""Bases: why anyone may be listed at all. One person proposes a text, another puts it in force.
+"""Bases: why anyone may be listed at all. One person proposes a text, another puts it in force, at another desk (see
+`desks`).
 
 A text is accepted only if all of this holds; the first rule that fails decides:
 
@@ -16,13 +17,13 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from waypass_server import events
+from waypass_server import desks, events
 from waypass_server.database import LOCKED
 from waypass_server.life import Actor
 from waypass_server.models.lists_of_people import Basis, BasisVersion, Effect, Exclusion, VersionState
 from waypass_server.models.network import Authority, Scope
 from waypass_server.people import known_scopes
-from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound, SamePerson
+from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,9 +94,13 @@ def propose_version(
     return version
 
 
-def approve_version(session: Session, *, version: BasisVersion, actor: Actor, now: int) -> BasisVersion:
-    """Put a version in force in place of the one before. Raises `SamePerson` or `Conflict`."""
-    check_approver(version, actor)
+def approve_version(
+    session: Session, *, version: BasisVersion, actor: Actor, elsewhere: bool = False, now: int
+) -> BasisVersion:
+    """Put a version in force in place of the one before. With `elsewhere` not by somebody of the basis's authority.
+    Raises `SamePerson`, `Forbidden` or `Conflict`.
+    """
+    check_approver(session, version, actor, elsewhere=elsewhere)
     _lock(session, version.basis)
     if version.state is VersionState.IN_FORCE and version.approved_by == actor.staff_id:
         return version
@@ -112,10 +117,11 @@ def approve_version(session: Session, *, version: BasisVersion, actor: Actor, no
     return version
 
 
-def check_approver(version: BasisVersion, actor: Actor) -> None:
-    """It takes two. Raises `SamePerson`."""
-    if actor.staff_id == version.proposed_by:
-        raise SamePerson("approve: expected another person than the one who proposed the basis")
+def check_approver(session: Session, version: BasisVersion, actor: Actor, *, elsewhere: bool = False) -> None:
+    """It takes two, at two desks. Raises `SamePerson` or `Forbidden`."""
+    before = [desks.Part(staff_id=version.proposed_by, did="proposed the basis")]
+    not_of = desks.NotOf(authorities={version.basis.authority_id}) if elsewhere else None
+    desks.check_other(session, "approve", actor.staff_id, before, not_of=not_of)
 
 
 def find_basis(session: Session, network_id: int, basis_id: int) -> Basis:

@@ -27,7 +27,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, events, life, worsening
+from waypass_server import bases, desks, events, life, worsening
 from waypass_server.bases import Proposer
 from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, State
@@ -41,12 +41,12 @@ from waypass_server.models.lists_of_people import (
     Exclusion,
     ObjectionState,
 )
-from waypass_server.models.network import Scope, Staff
+from waypass_server.models.network import Scope
 from waypass_server.models.records import NoticeKind
 from waypass_server.notifying import tell
 from waypass_server.people import find_person, known_scopes
 from waypass_server.reassess import reassess
-from waypass_server.refusals import Conflict, Forbidden, NotFound, OutsideBasis
+from waypass_server.refusals import Conflict, NotFound, OutsideBasis
 from waypass_server.roles import Role
 
 OVER = frozenset({CaseState.DISMISSED, CaseState.WON})
@@ -105,7 +105,7 @@ def approve(session: Session, entry: Entry, *, approver: Proposer, elsewhere: bo
     """A second person approves, from another desk than the first, and with `elsewhere` not of the basis's authority;
     the holder is told. Past a limit (`worsening`) it is held for a third one instead.
 
-    Raises `LifeError`, `Forbidden`, and `Conflict` when the basis has changed.
+    Raises `LifeError`, `SamePerson`, `Forbidden`, and `Conflict` when the basis has changed.
     """
     actor = approver.actor
     life.check_actor(Action.APPROVE, actor)
@@ -113,7 +113,7 @@ def approve(session: Session, entry: Entry, *, approver: Proposer, elsewhere: bo
     if life.already_done(Action.APPROVE, entry.life(), actor):
         return entry
     life.after(Action.APPROVE, entry.life(), actor, now)
-    check_approver(session, entry, approver, elsewhere=elsewhere)
+    check_approver(session, entry, actor, elsewhere=elsewhere)
     basis = entry.version.basis
     if bases.version_in_force(basis) is not entry.version:
         raise Conflict("approve: expected an entry on the basis as it is in force, the basis has changed since")
@@ -130,14 +130,16 @@ def approve(session: Session, entry: Entry, *, approver: Proposer, elsewhere: bo
 
 
 def confirm(session: Session, entry: Entry, *, confirmer: Proposer, elsewhere: bool = False, now: int) -> Entry:
-    """A third person lets an entry go on that was held; the holder is told. Raises as `approve` does."""
+    """A third person, from a third desk, lets an entry go on that was held; the holder is told. Raises as `approve`
+    does.
+    """
     actor = confirmer.actor
     life.check_actor(Action.CONFIRM, actor)
     check_alone(entry, "confirm")
     if life.already_done(Action.CONFIRM, entry.life(), actor):
         return entry
     state = life.after(Action.CONFIRM, entry.life(), actor, now)
-    check_approver(session, entry, confirmer, elsewhere=elsewhere)
+    check_approver(session, entry, actor, elsewhere=elsewhere)
     if bases.version_in_force(entry.version.basis) is not entry.version:
         raise Conflict("confirm: expected an entry on the basis as it is in force, the basis has changed since")
     entry.state, entry.confirmed_by = state, actor.staff_id
@@ -150,18 +152,11 @@ def check_alone(entry: Entry, what: str) -> None:
         raise Conflict(f"{what}: expected an entry that stands alone, this one is of batch {entry.batch_id}")
 
 
-def check_approver(session: Session, entry: Entry, approver: Proposer, *, elsewhere: bool = False) -> None:
-    """Two people at one desk are one opinion. Raises `Forbidden`."""
-    check_desks(session, entry.proposed_by, approver.staff_id)
-    if elsewhere and approver.authority_id == entry.version.basis.authority_id:
-        raise Forbidden("approve: expected somebody who does not work for the basis's authority")
-
-
-def check_desks(session: Session, proposed_by: int, staff_id: int) -> None:
-    """Raises `Forbidden` for somebody else at the desk of the one who proposed."""
-    desks = select(Staff.desk).where(Staff.id.in_([proposed_by, staff_id]))
-    if staff_id != proposed_by and len(set(session.scalars(desks))) < 2:
-        raise Forbidden("approve: expected somebody from another desk than the one who proposed the entry")
+def check_approver(session: Session, entry: Entry, actor: Actor, *, elsewhere: bool = False) -> None:
+    """Whoever approves or confirms is another person at another desk (`desks`). Raises `SamePerson` or `Forbidden`."""
+    what = "approve" if entry.approved_by is None else "confirm"
+    not_of = desks.NotOf(authorities={entry.version.basis.authority_id}) if elsewhere else None
+    desks.check_other(session, what, actor.staff_id, desks.parts_of(entry.life()), not_of=not_of)
 
 
 def _announce(session: Session, entry: Entry, actor: Actor, what: str, now: int) -> Entry:

@@ -21,15 +21,17 @@
 
 What is new is added, what differs is changed, what is not in the file stays as it is: nothing is ever taken away by
 leaving a line out. `left = true` ends somebody's access, and with it everything that they had to sign in with. New
-staff get a token, which is returned once. A scope that changes changes where people stand, so everybody is reassessed
+staff get a token, which is returned once, unless the operator wants none (the setting `staff_tokens`); it is void once
+they have a sign-in of their own. A scope that changes changes where people stand, so everybody is reassessed
 at the scheduler's next tick.
 
 An unknown key, a number or name that stands twice, or an authority that is not defined is a `ConfigurationError`.
 """
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -46,7 +48,7 @@ from waypass_server.models.people import Person
 from waypass_server.roles import Role
 from waypass_server.signin import credentials, links
 from waypass_server.signin.links import NewLink
-from waypass_server.tokens import STAFF_PREFIX, hash_secret, make_token
+from waypass_server.tokens import STAFF_PREFIX, VOID, hash_secret, make_token
 
 OPERATOR = Actor(kind=Kind.SYSTEM)
 """Whoever has a shell on the server; the log names no person for it."""
@@ -123,8 +125,12 @@ def read_network_file(file: Path) -> NetworkDefinition:
         raise ConfigurationError(f"{file}: {_what_is_wrong(error)}") from None
 
 
-def apply(session: Session, definition: NetworkDefinition, *, random_bytes: RandomBytes, now: int) -> list[Change]:
-    """Make the database say what the file says; what was done. Raises `ConfigurationError`."""
+def apply(
+    session: Session, definition: NetworkDefinition, *, tokens: bool = True, random_bytes: RandomBytes, now: int
+) -> list[Change]:
+    """Make the database say what the file says; what was done. `tokens`: whether new staff get one. Raises
+    `ConfigurationError`.
+    """
     network = session.scalars(select(Network).where(Network.name == definition.name)).one_or_none()
     changes = []
     if network is None:
@@ -136,7 +142,8 @@ def apply(session: Session, definition: NetworkDefinition, *, random_bytes: Rand
     changes += scope_changes
     changes += _apply_authorities(session, network.id, definition.authorities)
     session.flush()
-    changes += _apply_staff(session, network.id, definition.staff, random_bytes, now)
+    make = partial(_new_token, random_bytes) if tokens else partial(_no_token, random_bytes)
+    changes += _apply_staff(session, network.id, definition.staff, make, now)
     session.flush()
     for change in changes:
         _log(session, network.id, change, now)
@@ -166,13 +173,18 @@ def defined(session: Session, network: str) -> list[Change]:
     ]
 
 
-def new_token(session: Session, network: str, name: str, *, random_bytes: RandomBytes, now: int) -> Change:
-    """A new token for a member of staff; the old one is void, their sessions end. Raises `ConfigurationError`."""
+def new_token(
+    session: Session, network: str, name: str, *, tokens: bool = True, random_bytes: RandomBytes, now: int
+) -> Change:
+    """A new token for a member of staff; the old one is void, their sessions end. Where there are no `tokens`, and for
+    somebody who has a sign-in of their own, there is no new one. Raises `ConfigurationError`.
+    """
     member = _member(session, network, name)
-    token = make_token(STAFF_PREFIX, random_bytes)
-    member.token_hash = hash_secret(token)
+    gets_one = tokens and not credentials.held(session, member.id).complete
+    token, member.token_hash = _new_token(random_bytes) if gets_one else _no_token(random_bytes)
     credentials.end_sessions(session, member.id)
-    change = Change(what="staff", name=name, change="new token", token=token, roles=tuple(member.roles))
+    done = "token void" if token is None else "new token"
+    change = Change(what="staff", name=name, change=done, token=token, roles=tuple(member.roles))
     _log(session, member.network_id, change, now)
     return change
 
@@ -221,7 +233,11 @@ def _apply_authorities(
 
 
 def _apply_staff(
-    session: Session, network_id: int, definitions: Sequence[StaffDefinition], random_bytes: RandomBytes, now: int
+    session: Session,
+    network_id: int,
+    definitions: Sequence[StaffDefinition],
+    make: Callable[[], tuple[str | None, str]],
+    now: int,
 ) -> Iterator[Change]:
     known = {member.name: member for member in session.scalars(select(Staff).where(Staff.network_id == network_id))}
     authorities = session.scalars(select(Authority).where(Authority.network_id == network_id))
@@ -240,8 +256,7 @@ def _apply_staff(
             "left_at": _left_at(row, left=given.left, now=now),
         }
         if row is None:
-            token = make_token(STAFF_PREFIX, random_bytes)
-            hashed = hash_secret(token)
+            token, hashed = make()
             session.add(Staff(network_id=network_id, name=given.name, token_hash=hashed, created_at=now, **values))
             yield Change(what="staff", name=given.name, change="added", token=token, roles=roles)
             continue
@@ -250,6 +265,17 @@ def _apply_staff(
             credentials.end_everything(session, row.id, now)
         if _assign(row, values):
             yield Change(what="staff", name=given.name, change="changed", roles=roles)
+
+
+def _new_token(random_bytes: RandomBytes) -> tuple[str | None, str]:
+    """A token, and what is kept of it."""
+    token = make_token(STAFF_PREFIX, random_bytes)
+    return token, hash_secret(token)
+
+
+def _no_token(random_bytes: RandomBytes) -> tuple[str | None, str]:
+    """None, and what stands in its place."""
+    return None, VOID + random_bytes(16).hex()
 
 
 def _left_at(row: Staff | None, *, left: bool, now: int) -> int | None:

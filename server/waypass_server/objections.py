@@ -2,7 +2,8 @@
 
 1. only the person concerned objects, from notification on, and once at a time (`NotFound`, `Conflict`)
 2. made before the entry takes effect, it suspends the entry; made later, the entry keeps its effect until the decision
-3. a reviewer decides who neither proposed nor approved the entry, and does not work for its authority (`SamePerson`)
+3. a reviewer decides who neither proposed nor approved the entry and does not work for its authority (`SamePerson`),
+   nor at the desk of somebody who did (`Forbidden`, see `desks`)
 4. not decided by the basis's deadline, the entry lapses by itself (`scheduler`)
 5. the same decision again, by the same person, changes nothing
 """
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from waypass_server import entries, events, life
+from waypass_server import desks, entries, events, life
 from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, Kind, State
 from waypass_server.models.lists_of_people import Entry, Objection, ObjectionState
@@ -56,9 +57,11 @@ def object_to(session: Session, *, person_id: int, entry_id: int, text: str, now
 def decide(
     session: Session, objection: Objection, *, lift: bool, answer: str, actor: Actor, authority_id: int | None, now: int
 ) -> Objection:
-    """A reviewer's decision: lift the entry, or uphold it. Raises `LifeError`, `SamePerson` or `Conflict`."""
+    """A reviewer's decision: lift the entry, or uphold it. Raises `LifeError`, `SamePerson`, `Forbidden` or
+    `Conflict`.
+    """
     entry = objection.entry
-    check_reviewer(entry, actor=actor, authority_id=authority_id)
+    check_reviewer(session, entry, actor=actor, authority_id=authority_id)
     decided = ObjectionState.LIFTED if lift else ObjectionState.UPHELD
     if objection.state is decided and objection.decided_by == actor.staff_id:
         return objection  # rule 5
@@ -80,12 +83,13 @@ def decide(
     return objection
 
 
-def check_reviewer(entry: Entry, *, actor: Actor, authority_id: int | None) -> None:
-    """Rule 3. Raises `LifeError` or `SamePerson`."""
+def check_reviewer(session: Session, entry: Entry, *, actor: Actor, authority_id: int | None) -> None:
+    """Rule 3. Raises `LifeError`, `SamePerson` or `Forbidden`."""
     life.check_actor(Action.LIFT, actor)
     life.check_other_person("decide", entry.life(), actor)
     if authority_id is not None and authority_id == entry.version.basis.authority_id:
         raise SamePerson("decide: expected a reviewer who does not work for the entry's authority")
+    desks.check_other(session, "decide", actor.staff_id, desks.parts_of(entry.life()))
 
 
 def find_objection(session: Session, network_id: int, objection_id: int, *, lock: bool = True) -> Objection:

@@ -10,15 +10,16 @@ A version is accepted only if all of this holds; the first rule that fails decid
    (`BadInput`, `NotFound`, `Conflict`)
 5. a form asks each question once, a choice has choices and a number has bounds (`BadInput`)
 
-It is put in force only by another person than the one who proposed it (`SamePerson`), with the numbers of a shadow run
-of the last 24 h before their eyes (`Conflict`). Then everybody is looked at again at the scheduler's next ticks. One
-person can end it, as far as that sets people free: a version that gives evidence is replaced by another one instead.
+It is put in force only by another person than the one who proposed it, at another desk (`desks`), with the numbers of a
+shadow run of the last 24 h before their eyes (`Conflict`). Then everybody is looked at again at the scheduler's next
+ticks. One person can end it, as far as that sets people free: a version that gives evidence is replaced by another one
+instead.
 """
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, events, worsening
+from waypass_server import bases, desks, events, worsening
 from waypass_server.bases import Proposer
 from waypass_server.certlogic import CertLogicError, Expression
 from waypass_server.life import Actor
@@ -27,7 +28,7 @@ from waypass_server.models.network import Authority
 from waypass_server.models.people import Person
 from waypass_server.models.rules import RuleSet, RuleSetState, RuleSetVersion
 from waypass_server.people import known_scopes
-from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound, SamePerson
+from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound
 from waypass_server.rule_text import AnswerKind, EntryToPropose, Question, Rule, RuleText, from_json, to_json
 from waypass_server.shadow import Shadow
 
@@ -81,12 +82,13 @@ def keep_shadow(session: Session, version: RuleSetVersion, shadow: Shadow, *, ac
 
 
 def approve_version(
-    session: Session, version: RuleSetVersion, *, shadow_at: int, actor: Actor, now: int
+    session: Session, version: RuleSetVersion, *, shadow_at: int, actor: Actor, elsewhere: bool = False, now: int
 ) -> RuleSetVersion:
     """Put a version in force in place of the one before. `shadow_at` is the time of the shadow run that the approver
-    has seen. Raises `SamePerson` or `Conflict`; `worsening.PastLimit` when it counted too many.
+    has seen. With `elsewhere` not by somebody of the rule set's authority. Raises `SamePerson`, `Forbidden` or
+    `Conflict`; `worsening.PastLimit` when it counted too many.
     """
-    check_approver(version, actor)
+    check_approver(session, version, actor, elsewhere=elsewhere)
     if version.state is RuleSetState.IN_FORCE and version.approved_by == actor.staff_id:
         return version
     check_waits(version, "approve")
@@ -126,10 +128,11 @@ def end_version(session: Session, version: RuleSetVersion, *, actor: Actor, now:
     return version
 
 
-def check_approver(version: RuleSetVersion, actor: Actor) -> None:
-    """It takes two. Raises `SamePerson`."""
-    if actor.staff_id == version.proposed_by:
-        raise SamePerson("approve: expected another person than the one who proposed the rules")
+def check_approver(session: Session, version: RuleSetVersion, actor: Actor, *, elsewhere: bool = False) -> None:
+    """It takes two, at two desks. Raises `SamePerson` or `Forbidden`."""
+    before = [desks.Part(staff_id=version.proposed_by, did="proposed the rules")]
+    whose = desks.NotOf(authorities={version.rule_set.authority_id}, called="the rule set's authority")
+    desks.check_other(session, "approve", actor.staff_id, before, not_of=whose if elsewhere else None)
 
 
 def check_authority(rule_set: RuleSet, proposer: Proposer) -> None:

@@ -103,7 +103,10 @@ class Settings(BaseSettings):
     minimum_notice: Annotated[int, Field(ge=1)] = HOUR
     """No basis may announce its entries later than this before they take effect."""
     approval_elsewhere: bool = False
-    """Whether an entry needs an approver who does not work for its basis's authority."""
+    """Whether entries, batches, bases, rule sets and limits are approved only by somebody who does not work for the
+    authority that they are of."""
+    staff_tokens: bool = True
+    """Whether staff get a token from `network apply`, and may use it until they have a sign-in of their own."""
     origin: Annotated[str, AfterValidator(_origin)] | None = None
     """Where browsers reach the server, such as `https://ops.example.org`: passkeys and `oidc` need it."""
     passkey_domain: str | None = None

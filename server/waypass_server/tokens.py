@@ -13,6 +13,8 @@ from collections.abc import Callable
 from waypass_protocol.keys import base64url
 
 STAFF_PREFIX = "wps_"
+VOID = "void-"
+"""What stands in place of the hash of a staff token that opens nothing any more: no hash begins so."""
 WALLET_PREFIX = "wpw_"
 CODE_LIFE = 600
 CODE_LENGTH = 8

@@ -2,7 +2,8 @@
 reason.
 
 1. only passes are touched; the person's standing is as it was, and the wallet gets new passes at once
-2. within 24 h at most 100 people, and within 30 days a holder at most 3 times; past that it waits for a second person
+2. within 24 h at most 100 people, and within 30 days a holder at most 3 times; past that it waits for a second person,
+   at another desk (`desks`)
 3. each one is logged, and the holder is told
 
 The limits are sliding counts in the database, over withdrawals that were done by one person or two.
@@ -11,14 +12,14 @@ The limits are sliding counts in the database, over withdrawals that were done b
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from waypass_server import events
+from waypass_server import desks, events
 from waypass_server.database import LOCKED, alone
 from waypass_server.life import Actor
 from waypass_server.models.people import Person
 from waypass_server.models.records import EmergencyWithdrawal, NoticeKind, WithdrawalState
 from waypass_server.notifying import tell
 from waypass_server.passes import lock_person, withdraw_passes
-from waypass_server.refusals import NotFound, SamePerson
+from waypass_server.refusals import NotFound
 
 PEOPLE_A_DAY = 100
 A_HOLDER_A_MONTH = 3
@@ -47,11 +48,11 @@ def ask(session: Session, *, person: Person, reason: str, staff_id: int, actor: 
 def confirm(
     session: Session, *, network_id: int, withdrawal_id: int, staff_id: int, actor: Actor, now: int
 ) -> EmergencyWithdrawal:
-    """A second person carries out one that waits. Raises `NotFound` or `SamePerson`."""
+    """A second person carries out one that waits. Raises `NotFound`, `SamePerson` or `Forbidden`."""
     row = find_withdrawal(session, network_id, withdrawal_id)
     if row.state is WithdrawalState.DONE:
         return row
-    check_confirmer(row, staff_id)
+    check_confirmer(session, row, staff_id)
     row.confirmed_by = staff_id
     _count_alone(session, row)
     return _carry_out(session, row, actor, now)
@@ -65,10 +66,9 @@ def find_withdrawal(session: Session, network_id: int, withdrawal_id: int, *, lo
     return row
 
 
-def check_confirmer(row: EmergencyWithdrawal, staff_id: int) -> None:
-    """It takes two. Raises `SamePerson`."""
-    if row.asked_by == staff_id:
-        raise SamePerson("confirm: expected another person than the one who asked for the withdrawal")
+def check_confirmer(session: Session, row: EmergencyWithdrawal, staff_id: int) -> None:
+    """It takes two, at two desks. Raises `SamePerson` or `Forbidden`."""
+    desks.check_other(session, "confirm", staff_id, [desks.Part(staff_id=row.asked_by, did="asked for the withdrawal")])
 
 
 def past_limits(session: Session, person: Person, now: int) -> bool:

@@ -12,7 +12,8 @@
    not: it is refused, and a higher limit (5) is the way to it. What a holder brings (a certificate, answers) does not
    count: no official chose whom it worsens
 3. there are limits always, `DEFAULTS` unless they were changed. No setting, role or command turns them off
-4. a lower limit takes two people and is in force at once; lower than 1 it can't be
+4. a lower limit takes two people and is in force at once; lower than 1 it can't be. They, and the three of rule 5, are
+   at desks of their own (`desks`)
 5. a higher one takes three people; then it is public for `PUBLIC_FOR` seconds before it is in force. Until then anybody
    of them who proposed or agreed may withdraw it, alone
 6. a limit has one change at a time that is under way
@@ -27,13 +28,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from waypass_server import events
+from waypass_server import desks, events
 from waypass_server.life import Actor
 from waypass_server.models.lists_of_people import Basis
 from waypass_server.models.network import Authority, Network
 from waypass_server.models.rules import RuleSet
 from waypass_server.models.worsening import Alarm, Level, LimitChange, Window, WorsenedSum
-from waypass_server.refusals import BadInput, Conflict, NotFound, SamePerson
+from waypass_server.refusals import BadInput, Conflict, NotFound
 
 BUCKET = 600
 PUBLIC_FOR = 72 * 3600
@@ -217,11 +218,15 @@ def propose(
     return change
 
 
-def agree(session: Session, change: LimitChange, *, staff_id: int, actor: Actor, now: int) -> LimitChange:
-    """Another person agrees (rules 4 and 5); the same one again changes nothing. Raises `SamePerson` or `Conflict`."""
+def agree(
+    session: Session, change: LimitChange, *, staff_id: int, actor: Actor, elsewhere: bool = False, now: int
+) -> LimitChange:
+    """Another person agrees (rules 4 and 5), with `elsewhere` not of the authority whose limit it is; the same one
+    again changes nothing. Raises `SamePerson`, `Forbidden` or `Conflict`.
+    """
     if staff_id in (change.second_by, change.third_by):
         return change
-    check_agreeing(change, staff_id)
+    check_agreeing(session, change, staff_id, elsewhere=elsewhere)
     if not waits(change):
         raise Conflict(f"agree: expected a change that waits for somebody, this one is {state_of(change, now)}")
     raises = change.value > change.before
@@ -248,10 +253,21 @@ def withdraw(session: Session, change: LimitChange, *, actor: Actor, now: int) -
     return change
 
 
-def check_agreeing(change: LimitChange, staff_id: int) -> None:
-    """It takes three. Raises `SamePerson`."""
-    if staff_id in (change.proposed_by, change.second_by):
-        raise SamePerson("agree: expected another person than those who proposed the change or agreed to it")
+def check_agreeing(session: Session, change: LimitChange, staff_id: int, *, elsewhere: bool = False) -> None:
+    """It takes two or three, each at a desk of their own. Raises `SamePerson` or `Forbidden`."""
+    before = [desks.Part(staff_id=change.proposed_by, did="proposed the change")]
+    if change.second_by is not None:
+        before.append(desks.Part(staff_id=change.second_by, did="agreed to the change"))
+    whose = desks.NotOf(authorities=_authorities(session, change), called="the limit's authority")
+    desks.check_other(session, "agree", staff_id, before, not_of=whose if elsewhere else None)
+
+
+def _authorities(session: Session, change: LimitChange) -> set[int]:
+    """The one whose limit it is; none for the network's."""
+    if change.level is Level.NETWORK:
+        return set()
+    of_basis = change.level is Level.BASIS
+    return {session.get_one(Basis, change.subject_id).authority_id if of_basis else change.subject_id}
 
 
 def waits(change: LimitChange) -> bool:

@@ -265,7 +265,7 @@ def test_a_new_version_replaces_the_one_before_and_the_shadow_compares_with_it(o
 
 def worsened(office: Office) -> dict[tuple[str, str], int]:
     """How many count, by level and window, but for bases."""
-    rows = office.do(None, "GET", "/limits")
+    rows = office.do("admin", "GET", "/limits")
     return {(row["level"], row["window"]): row["people"] for row in rows if row["level"] != "basis" and row["people"]}
 
 

@@ -26,6 +26,11 @@ def authority_of(who: str) -> str | None:
     return STAFF[who][1]
 
 
+def at_another_desk(who: str, others: set[str]) -> bool:
+    """Two people at one desk are one opinion."""
+    return DESKS.get(who, who) not in {DESKS.get(other, other) for other in others}
+
+
 @dataclass(kw_only=True)
 class Model:
     """Everything. `bases` are lists of versions, by the basis's id; other records are by id too."""
@@ -107,7 +112,7 @@ class Model:
             return False
         if entry.confirmer == who and entry.state != "ended":
             return True
-        if entry.state != "held" or not self._second(who, entry) or who in entry.parts():
+        if entry.state != "held" or not self._second(who, entry):
             return False
         entry.state, entry.confirmer, entry.confirmed_at = "approved", who, self.now
         return self._done("entry.confirmed", about=entry.person)
@@ -166,7 +171,9 @@ class Model:
     def decide(self, who: str, number: int, *, lift: bool) -> bool:
         objection = self.objections[number]
         entry = self.entries[objection.entry]
-        if not has(who, "reviewer") or who in entry.parts() or authority_of(who) == entry.version.authority:
+        if not has(who, "reviewer") or authority_of(who) == entry.version.authority:
+            return False
+        if not at_another_desk(who, entry.parts()):
             return False
         decided = "lifted" if lift else "upheld"
         if (objection.state, objection.decider) == (decided, who):
@@ -226,7 +233,7 @@ class Model:
             return False
         if asked.done_at is not None:
             return True
-        return who != asked.asker and self._carry_out(asked)
+        return at_another_desk(who, {asked.asker}) and self._carry_out(asked)
 
     def propose_version(self, who: str, basis: int, changed: Version) -> bool:
         if not has(who, "admin", "proposer") or not self._acts_for(who, changed):
@@ -237,7 +244,7 @@ class Model:
     def approve_version(self, who: str, basis: int, number: int) -> bool:
         versions = self.bases[basis]
         version = versions[number - 1]
-        if not has(who, "admin", "approver") or who == version.proposer:
+        if not has(who, "admin", "approver") or not at_another_desk(who, {version.proposer}):
             return False
         if version.approver == who and not version.replaced:
             return True
@@ -263,7 +270,7 @@ class Model:
 
     def approve_rules(self, who: str, number: int) -> bool:
         rules = self.rules[number]
-        if not has(who, "admin", "approver") or who == rules.proposer:
+        if not has(who, "admin", "approver") or not at_another_desk(who, {rules.proposer}):
             return False
         if rules.counts and rules.approver == who:
             return True
@@ -365,9 +372,8 @@ class Model:
         return authority_of(who) in (None, version.authority)
 
     def _second(self, who: str, entry: Entry) -> bool:
-        """Another person from another desk, on the basis as it is in force."""
-        desks = {DESKS.get(name, name) for name in (who, entry.proposer)}
-        return len(desks) == 2 and self.in_force(entry.basis) is entry.version
+        """Another person from another desk than those before, on the basis as it is in force."""
+        return at_another_desk(who, entry.parts()) and self.in_force(entry.basis) is entry.version
 
     def _count(self, entry: Entry) -> int:
         """Count one more who is worsened; how many limits that passes."""

@@ -7,7 +7,7 @@ somebody does. Time passes only by `later`, which also runs the scheduler once, 
 import asyncio
 import random
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import update
 from starlette.datastructures import State
 from starlette.routing import Mount
 from tests.support.databases import database_url, is_on_postgresql, quick_engine
@@ -26,6 +27,7 @@ from waypass_server.database import Database
 from waypass_server.evidence import SignerSet
 from waypass_server.keyring import IssuerKeys, Keyring, make_key
 from waypass_server.models import Base
+from waypass_server.models.network import Staff
 from waypass_server.network_file import NetworkDefinition
 from waypass_server.notices import MemoryOutbox
 from waypass_server.publiclog import known_keys
@@ -67,8 +69,8 @@ STAFF: dict[str, tuple[tuple[str, ...], str | None]] = {
     "health-approver": (("approver",), HEALTH),
 }
 
-DESKS = {"proposer": "Casework", "neighbour": "Casework"}
-"""Two of them share one; everybody else has one of their own."""
+DESKS = {"proposer": "Casework", "neighbour": "Casework", "approver": "Approvals", "health-approver": "Approvals"}
+"""Two of them share one, and two another; everybody else has one of their own."""
 
 NETWORK = NetworkDefinition.model_validate(
     {
@@ -172,6 +174,16 @@ class Office:
         """Let time pass, and what happens by itself happen."""
         self.clock.advance(seconds)
         tick(self.services)
+
+    def put_at(self, desk: str, *names: str) -> None:
+        """From now on these members of staff work at this desk."""
+        with self.services.change() as session:
+            session.execute(update(Staff).where(Staff.name.in_(names)).values(desk=desk))
+
+    def under(self, **settings: Any) -> "Office":
+        """The same office under other settings."""
+        services = replace(self.services, settings=self.services.settings.model_copy(update=settings))
+        return replace(self, services=services, own_app=create_app(services), _rooms=None)
 
     def person(self, reference: str = "p-1") -> str:
         """A person with a wallet."""

@@ -2,8 +2,10 @@
 
 A token comes as `Authorization: Bearer TOKEN` and nowhere else. It is looked up by its hash; an unknown one, one of
 another network, one of an earlier wallet, one that has ended, and one of somebody who has left are answered alike
-(`Unauthenticated`). A member of staff without the role is refused (`Forbidden`) before anything of the request is
-looked at; so is an API token (`signin.api_tokens`) that has not the role, or that reads where something is changed.
+(`Unauthenticated`). So is a staff token whose person has a sign-in of their own, which makes it void, and each of them
+where the setting `staff_tokens` is false; API tokens go on. A member of staff without the role is refused (`Forbidden`)
+before anything of the request is looked at; so is an API token (`signin.api_tokens`) that has not the role, or that
+reads where something is changed.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ from waypass_server.models.people import Person, Wallet
 from waypass_server.refusals import Forbidden, Unauthenticated
 from waypass_server.roles import Role
 from waypass_server.services import Services
-from waypass_server.signin import api_tokens
+from waypass_server.signin import api_tokens, credentials
 from waypass_server.tokens import hash_secret
 
 _bearer = HTTPBearer(auto_error=False, description="A staff token, an API token of staff, or a wallet token.")
@@ -87,9 +89,9 @@ ServicesHere = Annotated[Services, Depends(services)]
 _Token = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def holder(credentials: _Token, here: ServicesHere) -> Holder:
+def holder(given: _Token, here: ServicesHere) -> Holder:
     """The wallet's holder. Raises `Unauthenticated`."""
-    token_hash = _token_hash(credentials)
+    token_hash = _token_hash(given)
     with here.database.reading() as session:
         query = (
             select(Wallet.id, Person.id, Person.network_id)
@@ -107,21 +109,27 @@ def holder(credentials: _Token, here: ServicesHere) -> Holder:
     return Holder(wallet_id=row[0], person_id=row[1], network_id=row[2])
 
 
-def staff(request: Request, credentials: _Token, here: ServicesHere) -> StaffMember:
+def staff(request: Request, given: _Token, here: ServicesHere) -> StaffMember:
     """Any member of staff, with the staff token or an API token. Raises `Unauthenticated` and `Forbidden`."""
-    token_hash = _token_hash(credentials)
-    if credentials is not None and credentials.credentials.startswith(api_tokens.PREFIX):
+    token_hash = _token_hash(given)
+    if given is not None and given.credentials.startswith(api_tokens.PREFIX):
         return _with_api_token(request, here, token_hash)
     with here.database.reading() as session:
         query = (
             select(Staff)
             .join(Network, Network.id == Staff.network_id)
             .where(Staff.token_hash == token_hash, Staff.left_at.is_(None), Network.name == here.settings.network)
+            .where(~credentials.enrolled())
         )
-        member = session.scalars(query).one_or_none()
+        member = session.scalars(query).one_or_none() if here.settings.staff_tokens else None
     if member is None:
         raise Unauthenticated("expected a staff token that is known, got another")
     return StaffMember.of(member)
+
+
+def perhaps_staff(request: Request, given: _Token, here: ServicesHere) -> StaffMember | None:
+    """A member of staff, or None where no token came. Raises `Unauthenticated` for one that is not known."""
+    return None if given is None else staff(request, given, here)
 
 
 def _with_api_token(request: Request, here: Services, token_hash: str) -> StaffMember:
@@ -149,6 +157,8 @@ def staff_with(*roles: Role) -> Callable[[StaffMember], StaffMember]:
 HolderHere = Annotated[Holder, Depends(holder)]
 """A parameter of an endpoint: the holder of the wallet that calls."""
 AnyStaff = Annotated[StaffMember, Depends(staff)]
+PerhapsStaff = Annotated[StaffMember | None, Depends(perhaps_staff)]
+"""What is for everybody, and tells staff more."""
 Admin = Annotated[StaffMember, Depends(staff_with(Role.ADMIN))]
 Proposer = Annotated[StaffMember, Depends(staff_with(Role.PROPOSER))]
 Approver = Annotated[StaffMember, Depends(staff_with(Role.APPROVER))]
@@ -157,7 +167,7 @@ Ops = Annotated[StaffMember, Depends(staff_with(Role.OPS))]
 Desk = Annotated[StaffMember, Depends(staff_with(Role.DESK))]
 
 
-def _token_hash(credentials: HTTPAuthorizationCredentials | None) -> str:
-    if credentials is None:
+def _token_hash(given: HTTPAuthorizationCredentials | None) -> str:
+    if given is None:
         raise Unauthenticated("expected the header 'Authorization: Bearer TOKEN', got none")
-    return hash_secret(credentials.credentials)
+    return hash_secret(given.credentials)

@@ -62,10 +62,16 @@ def propose_version(
 
 @router.post("/{basis_id}/versions/{number}/approve", summary="Put a proposed version in force")
 def approve_version(basis_id: IdInPath, number: IdInPath, member: BasisApprover, here: ServicesHere) -> BasisOut:
-    """By another person than the one who proposed it. Entries keep the version that they were proposed on."""
+    """By another person than the one who proposed it, at another desk. Entries keep the version that they were proposed
+    on.
+    """
+    elsewhere = here.settings.approval_elsewhere
     with here.change() as session:
         version = bases.find_version(session, member.network_id, basis_id, number)
-        return BasisOut.of(bases.approve_version(session, version=version, actor=member.actor(), now=here.now()))
+        approved = bases.approve_version(
+            session, version=version, actor=member.actor(), elsewhere=elsewhere, now=here.now()
+        )
+        return BasisOut.of(approved)
 
 
 def proposer_of(member: StaffMember) -> Proposer:

@@ -253,10 +253,13 @@ def run_shadow(
 def approve_rule_set_version(
     rule_set_id: IdInPath, number: IdInPath, body: Approval, member: RuleApprover, here: ServicesHere
 ) -> RuleSetOut:
-    """By another person than the one who proposed it, who names the shadow run that they have seen."""
+    """By another person than the one who proposed it, at another desk, who names the shadow run that they have seen."""
+    elsewhere = here.settings.approval_elsewhere
     with here.change() as session:
         version = rule_sets.find_version(session, member.network_id, rule_set_id, number, lock=True)
-        rule_sets.approve_version(session, version, shadow_at=body.shadow_at, actor=member.actor(), now=here.now())
+        rule_sets.approve_version(
+            session, version, shadow_at=body.shadow_at, actor=member.actor(), elsewhere=elsewhere, now=here.now()
+        )
         return RuleSetOut.of(version)
 
 

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server import worsening
-from waypass_server.api.access import ServicesHere, StaffMember, staff_with
+from waypass_server.api.access import PerhapsStaff, ServicesHere, StaffMember, staff_with
 from waypass_server.api.forms import IdInPath, Input, Output
 from waypass_server.api.once import OnceHere
+from waypass_server.few import few, in_fives
 from waypass_server.models.lists_of_people import Basis
 from waypass_server.models.network import Authority
 from waypass_server.models.worsening import Alarm, Level, LimitChange, Window
@@ -28,13 +29,13 @@ Keeper = Annotated[StaffMember, Depends(staff_with(Role.ADMIN, Role.APPROVER, Ro
 
 class LimitOut(Output):
     """One limit as it stands. `of` is the basis's or the authority's number, 0 for the network; `people` is what counts
-    now.
+    now: without a token rounded down to fives, and null for 1 to 4.
     """
 
     level: Level
     of: int
     window: Window
-    people: int
+    people: int | None
     limit: int
 
 
@@ -65,13 +66,13 @@ class LimitChangeOut(Output):
 
 
 class AlarmOut(Output):
-    """An approval that passed a limit."""
+    """An approval that passed a limit; `people` without a token is null for 1 to 4."""
 
     at: int
     level: Level
     of: int
     window: Window
-    people: int
+    people: int | None
     limit: int
 
 
@@ -85,12 +86,20 @@ class NewLimit(Input):
 
 
 @router.get("/limits", summary="How many people may be worsened, and how many were")
-def read_limits(here: ServicesHere) -> list[LimitOut]:
-    """Needs no token. Over 24 h and 30 days, for the network, each authority and each basis."""
+def read_limits(here: ServicesHere, member: PerhapsStaff) -> list[LimitOut]:
+    """Over 24 h and 30 days, for the network, each authority and each basis. Needs no token; with one of staff the sums
+    are exact.
+    """
     with here.database.reading() as session:
         found = worsening.standings(session, subjects(session, serving_network(session, here).id), here.now())
         return [
-            LimitOut(level=one.subject.level, of=one.subject.id, window=one.window, people=one.people, limit=one.limit)
+            LimitOut(
+                level=one.subject.level,
+                of=one.subject.id,
+                window=one.window,
+                people=in_fives(one.people) if member is None else one.people,
+                limit=one.limit,
+            )
             for one in found
         ]
 
@@ -106,14 +115,19 @@ def read_changes(here: ServicesHere) -> list[LimitChangeOut]:
 
 
 @router.get("/alarms", summary="Approvals that passed a limit, the newest first")
-def read_alarms(here: ServicesHere) -> list[AlarmOut]:
+def read_alarms(here: ServicesHere, member: PerhapsStaff) -> list[AlarmOut]:
     """Needs no token, and names nobody."""
     with here.database.reading() as session:
         network = serving_network(session, here)
         query = select(Alarm).where(Alarm.network_id == network.id).order_by(Alarm.id.desc()).limit(NEWEST)
         return [
             AlarmOut(
-                at=row.at, level=row.level, of=row.subject_id, window=row.window, people=row.people, limit=row.limit
+                at=row.at,
+                level=row.level,
+                of=row.subject_id,
+                window=row.window,
+                people=few(row.people) if member is None else row.people,
+                limit=row.limit,
             )
             for row in session.scalars(query)
         ]
@@ -136,11 +150,13 @@ def propose_change(body: NewLimit, member: Keeper, here: ServicesHere, once: Onc
 
 @router.post("/limits/changes/{change_id}/agree", summary="Agree to a change of a limit")
 def agree_to_change(change_id: IdInPath, member: Keeper, here: ServicesHere) -> LimitChangeOut:
-    """By another person than those before."""
-    now = here.now()
+    """By another person than those before, at another desk."""
+    now, elsewhere = here.now(), here.settings.approval_elsewhere
     with here.change() as session:
         change = worsening.find_change(session, member.network_id, change_id)
-        agreed = worsening.agree(session, change, staff_id=member.staff_id, actor=member.actor(), now=now)
+        agreed = worsening.agree(
+            session, change, staff_id=member.staff_id, actor=member.actor(), elsewhere=elsewhere, now=now
+        )
         return LimitChangeOut.of_row(agreed, now)
 
 

@@ -1,7 +1,7 @@
 """Batches: entries that were imported, decided on as a whole.
 
 1. a batch is approved by another person than the one who imported it, from another desk, and where the network says so
-   not of the authority of any of its bases: the rules of `life` and `entries`, asked once for all of its entries
+   not of the authority of any of its bases: the rules of `life` and `desks`, asked once for all of its entries
 2. every basis of it is in force as it was when it was proposed (`Conflict`)
 3. each entry that worsens somebody counts at the limits (`worsening`). Where that passes one, there is the alarm, and
    the batch is held until a third person has confirmed it
@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from waypass_server import bases, entries, events, life, together, worsening
+from waypass_server import bases, desks, entries, events, life, together, worsening
 from waypass_server.bases import Proposer
 from waypass_server.database import LOCKED
 from waypass_server.life import Action, Actor, Life, State
 from waypass_server.models.bulk import Batch, BatchState, BatchStep
 from waypass_server.models.lists_of_people import Basis, BasisVersion, Effect, Entry
-from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound
+from waypass_server.refusals import BadInput, Conflict, NotFound
 
 MOST_TAKEN_OUT = 1000
 _WAITING = frozenset({BatchState.PROPOSED, BatchState.HELD})
@@ -92,7 +92,7 @@ def approve(session: Session, batch: Batch, *, approver: Proposer, elsewhere: bo
     _check_read(batch)
     life.after(Action.APPROVE, life_of(batch), actor, now)
     parts = on_bases(session, batch)
-    _check_decision(session, batch, parts, approver, elsewhere=elsewhere)
+    _check_decision(session, batch, parts, actor, elsewhere=elsewhere)
     passed = [
         each
         for part in parts
@@ -113,7 +113,7 @@ def confirm(session: Session, batch: Batch, *, confirmer: Proposer, elsewhere: b
         return batch
     life.after(Action.CONFIRM, life_of(batch), actor, now)
     parts = on_bases(session, batch)
-    _check_decision(session, batch, parts, confirmer, elsewhere=elsewhere)
+    _check_decision(session, batch, parts, actor, elsewhere=elsewhere)
     batch.confirmed_by, batch.confirmed_at = actor.staff_id, now
     _decide(batch, BatchState.APPROVED, BatchStep.APPROVE)
     _log(session, batch, actor, "batch.confirmed", now, parts)
@@ -153,12 +153,9 @@ def take_out(session: Session, batch: Batch, ids: Sequence[int], *, actor: Actor
     return len(found)
 
 
-def check_approver(session: Session, batch: Batch, approver: Proposer, *, elsewhere: bool = False) -> None:
-    """Rule 1, as far as it is about who somebody is. Raises `LifeError` or `Forbidden`."""
-    life.check_other_person("approve", life_of(batch), approver.actor)
-    entries.check_desks(session, batch.proposed_by, approver.staff_id)
-    if elsewhere:
-        _check_elsewhere(_authorities(session, batch), approver)
+def check_approver(session: Session, batch: Batch, actor: Actor, *, elsewhere: bool = False) -> None:
+    """Rule 1, as far as it is about who somebody is. Raises `SamePerson` or `Forbidden`."""
+    _check_other(session, batch, actor, _authorities(session, batch) if elsewhere else None)
 
 
 def _authorities(session: Session, batch: Batch) -> set[int]:
@@ -167,13 +164,9 @@ def _authorities(session: Session, batch: Batch) -> set[int]:
     return set(session.scalars(query.where(BasisVersion.id.in_(versions))))
 
 
-def _check_decision(
-    session: Session, batch: Batch, parts: Sequence[OnBasis], approver: Proposer, *, elsewhere: bool
-) -> None:
+def _check_decision(session: Session, batch: Batch, parts: Sequence[OnBasis], actor: Actor, *, elsewhere: bool) -> None:
     """Rules 1 and 2."""
-    entries.check_desks(session, batch.proposed_by, approver.staff_id)
-    if elsewhere:
-        _check_elsewhere({part.version.basis.authority_id for part in parts}, approver)
+    _check_other(session, batch, actor, {part.version.basis.authority_id for part in parts} if elsewhere else None)
     if not parts:
         raise Conflict("approve: expected a batch with entries that wait, all of them were taken out")
     for part in parts:
@@ -184,9 +177,12 @@ def _check_decision(
             )
 
 
-def _check_elsewhere(authorities: set[int], approver: Proposer) -> None:
-    if approver.authority_id in authorities:
-        raise Forbidden("approve: expected somebody who does not work for an authority of the batch's bases")
+def _check_other(session: Session, batch: Batch, actor: Actor, authorities: set[int] | None) -> None:
+    what = "approve" if batch.approved_by is None else "confirm"
+    not_of = None
+    if authorities is not None:
+        not_of = desks.NotOf(authorities=authorities, called="an authority of the batch's bases")
+    desks.check_other(session, what, actor.staff_id, desks.parts_of(life_of(batch)), not_of=not_of)
 
 
 def _check_read(batch: Batch) -> None:

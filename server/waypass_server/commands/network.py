@@ -1,8 +1,9 @@
 """`waypass-server network`: define the network, and give out staff tokens.
 
 - `apply NETWORK.toml` makes the database say what the file says; see `network_file`. Each token of new staff is shown
-  once.
-- `token NAME` gives a member of staff a new token; the old one is void at once, and all their sessions end.
+  once; with `staff_tokens = false` they get none.
+- `token NAME` gives a member of staff a new token; the old one is void at once, and all their sessions end. Whoever has
+  a sign-in of their own gets no new one.
 - `enrol NAME` makes a link with which they set up how they sign in, once and within three days.
 - `show` lists what is defined, without any token.
 
@@ -44,7 +45,13 @@ def apply(
     if definition.name != settings.network:
         raise ConfigurationError(f"{file}: expected network {settings.network} as in {config}, got {definition.name}")
     with opened(settings) as database, database.changing() as session:
-        changes = network_file.apply(session, definition, random_bytes=secrets.token_bytes, now=int(time.time()))
+        changes = network_file.apply(
+            session,
+            definition,
+            tokens=settings.staff_tokens,
+            random_bytes=secrets.token_bytes,
+            now=int(time.time()),
+        )
     _print(changes, as_json=as_json)
 
 
@@ -54,13 +61,18 @@ def token(
     config: ConfigFile,
     as_json: AsJson = False,
 ) -> None:
-    """Give a member of staff a new token; the old one is void."""
+    """Give a member of staff a new token; the old one is void. None for whoever has a sign-in of their own."""
     from waypass_server import network_file
 
     settings = settings_from(config)
     with opened(settings) as database, database.changing() as session:
         change = network_file.new_token(
-            session, settings.network, name, random_bytes=secrets.token_bytes, now=int(time.time())
+            session,
+            settings.network,
+            name,
+            tokens=settings.staff_tokens,
+            random_bytes=secrets.token_bytes,
+            now=int(time.time()),
         )
     _print([change], as_json=as_json)
 

@@ -61,6 +61,7 @@ EVENTS: Mapping[str, str] = {
     "staff.added": mark("A member of staff was added"),
     "staff.changed": mark("A member of staff was changed"),
     "staff.new-token": mark("A member of staff got a new token"),
+    "staff.token-void": mark("A staff token was made void"),
     "wallet.enrolled": mark("A wallet was set up"),
     "withdrawal.done": mark("Passes were withdrawn in an emergency"),
     "withdrawal.waiting": mark("An emergency withdrawal was asked for"),

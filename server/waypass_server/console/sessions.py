@@ -4,11 +4,14 @@
    (`signin`). Its secret, 256 random bits, is in the browser's cookie alone; the database has its hash, so that
    sessions outlive a restart and a stolen database opens none
 2. it ends after `LONGEST` seconds, after `IDLE` seconds without a request, when its person leaves, when the staff token
-   that began it is replaced, when the person changes the password or ends all sessions, and when somebody signs out.
-   What somebody may do is looked up with each request
+   that began it is replaced or void, when the person changes the password or ends all sessions, and when somebody signs
+   out. What somebody may do is looked up with each request
 3. a browser has one session: signing in ends the one that was there
 4. wrong tokens are counted for each address; past the limit no token of that address is looked at (`Wait`). Not counted
    altogether: nobody guesses 256 bits, and a stranger must not be able to keep those out who have to act
+
+A staff token is void, for good, once its person has signed in otherwise, and from the moment on that they have set up
+enough for it (`credentials.enrolled`). Where the setting `staff_tokens` is false, none begins a session.
 
 The token against forged requests (CSRF) is made from the secret, and says nothing about it.
 """
@@ -16,7 +19,7 @@ The token against forged requests (CSRF) is made from the secret, and says nothi
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, false, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol.keys import base64url
@@ -26,11 +29,11 @@ from waypass_server.models.console import ConsoleSession
 from waypass_server.models.network import Authority, Network, Staff
 from waypass_server.refusals import Unauthenticated
 from waypass_server.services import Services
-from waypass_server.signin import attempts, by_passkey, by_password, links
+from waypass_server.signin import attempts, by_passkey, by_password, credentials, links
 from waypass_server.signin.by_password import Given
 from waypass_server.signin.oidc import BadAnswer
 from waypass_server.signin.passkeys import Place
-from waypass_server.tokens import hash_secret, make_token
+from waypass_server.tokens import VOID, hash_secret, make_token
 from waypass_server.ways import Way
 
 LONGEST = 8 * 3600
@@ -85,8 +88,8 @@ def sign_in(services: Services, *, token: str, source: str, before: str | None) 
     now = services.now()
     with services.database.changing() as session:
         attempts.check_source(session, source, now)
-        found = _find_staff(session, services, Staff.token_hash == hash_secret(token))
-        if found is not None:
+        found = _find_staff(session, services, (Staff.token_hash == hash_secret(token)) & ~credentials.enrolled())
+        if found is not None and services.settings.staff_tokens:
             return begin(session, services, found, way=Way.TOKEN, before=before)
         # Committed although the caller is refused: that is what makes guessing slow.
         attempts.count(session, source=source, now=now)
@@ -140,6 +143,8 @@ def begin(session: Session, services: Services, staff: Staff, *, way: Way, befor
     """A session of this member of staff, in place of the browser's earlier one; its secret."""
     now = services.now()
     _end(session, before)
+    if way not in (Way.TOKEN, Way.ENROLMENT) and not staff.token_hash.startswith(VOID):
+        staff.token_hash = f"{VOID}{staff.id}"
     secret = make_token(PREFIX, services.random_bytes)
     held = ConsoleSession(
         staff_id=staff.id,
@@ -175,7 +180,7 @@ def find(services: Services, secret: str, *, seen: bool = True) -> SignedIn | No
             ConsoleSession.secret_hash == hash_secret(secret),
             ConsoleSession.ends_at > now,
             ConsoleSession.seen_at > now - IDLE,
-            (ConsoleSession.way != Way.TOKEN) | (ConsoleSession.signed_in_with == Staff.token_hash),
+            (ConsoleSession.way != Way.TOKEN) | _token_opens(services),
             Staff.left_at.is_(None),
             Network.name == services.settings.network,
         )
@@ -213,6 +218,13 @@ def sign_out(services: Services, secret: str) -> None:
     """End the session; one that has ended already stays so."""
     with services.database.changing() as session:
         _end(session, secret)
+
+
+def _token_opens(services: Services) -> ColumnElement[bool]:
+    """Whether the staff token that began a session is still one."""
+    if not services.settings.staff_tokens:
+        return false()
+    return (ConsoleSession.signed_in_with == Staff.token_hash) & ~credentials.enrolled()
 
 
 def _find_staff(session: Session, services: Services, who: ColumnElement[bool]) -> Staff | None:

@@ -3,9 +3,10 @@
 1. nothing is told of fewer than `FEW` people or cases: such numbers of a table are added up in one row, with the
    smallest of the others where that is still under `FEW`; so no sum tells a small number by what is missing in it. A
    table that has fewer than `FEW` in all says that alone
-2. nothing is said of a person, a place, a pass or a member of staff; who changed a limit is said by role and authority
+2. nothing is said of a person, a place, a pass or a member of staff
 3. months are calendar months in UTC; the present one is not over yet. Their numbers are rounded down to fives, and how
    many people are listed is not told where a table beside it is withheld: its small number could be worked out
+4. limits on how many people may be worsened, their alarms and who changed them are those of `limits`
 
 Not over HTTP for each request: `pages` keeps a look for a while.
 """
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from waypass_server.few import FEW, few, in_fives
 from waypass_server.life import State
 from waypass_server.models.lists_of_people import (
     Basis,
@@ -27,12 +29,13 @@ from waypass_server.models.lists_of_people import (
     Objection,
     ObjectionState,
 )
-from waypass_server.models.network import Authority, Staff
+from waypass_server.models.network import Authority
 from waypass_server.models.people import Person
-from waypass_server.models.records import EmergencyWithdrawal, Event, WithdrawalState
+from waypass_server.models.records import EmergencyWithdrawal, WithdrawalState
+from waypass_server.public import limits
+from waypass_server.public.limits import Limits
 from waypass_server.withdrawals import A_HOLDER_A_MONTH, DAY, PEOPLE_A_DAY
 
-FEW = 5
 MONTHS = 12
 YEAR = 365 * DAY
 
@@ -69,17 +72,6 @@ class Month:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LimitChange:
-    """A limit that was changed: what the log says of it, and by whom, as role and authority."""
-
-    at: int
-    what: str
-    details: tuple[tuple[str, str], ...]
-    roles: tuple[str, ...]
-    authority: str | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
     """One look. Times are UNIX seconds, durations seconds; None where fewer than `FEW` stand behind a number."""
 
@@ -95,7 +87,7 @@ class Figures:
     months: tuple[Month, ...]
     exemptions: int | None
     withdrawals: int | None
-    limit_changes: tuple[LimitChange, ...]
+    limits: Limits
     people_a_day: int = PEOPLE_A_DAY
     a_holder_a_month: int = A_HOLDER_A_MONTH
 
@@ -121,13 +113,8 @@ def look(session: Session, network_id: int, now: int) -> Figures:
         months=tuple(_months(session, network_id, now)),
         exemptions=few(session.execute(_exemptions(network_id, now)).scalar_one()),
         withdrawals=few(session.execute(_withdrawals(network_id, now)).scalar_one()),
-        limit_changes=tuple(_limit_changes(session, network_id)),
+        limits=limits.look(session, network_id, now),
     )
-
-
-def few(count: int) -> int | None:
-    """Rule 1 for a number that stands alone."""
-    return count if count == 0 or count >= FEW else None
 
 
 def merged(rows: Iterable[Row]) -> Table:
@@ -202,8 +189,7 @@ def _months(session: Session, network_id: int, now: int) -> Iterable[Month]:
             Entry.effective_at < end,
         )
         count = session.execute(query).scalar_one()
-        told = few(count)
-        yield Month(year=number // 12, month=number % 12 + 1, count=None if told is None else told - told % FEW)
+        yield Month(year=number // 12, month=number % 12 + 1, count=in_fives(count))
 
 
 def _month_start(number: int) -> int:
@@ -227,18 +213,3 @@ def _withdrawals(network_id: int, now: int) -> Select[int]:
         EmergencyWithdrawal.state == WithdrawalState.DONE,
         EmergencyWithdrawal.done_at > now - 30 * DAY,
     )
-
-
-def _limit_changes(session: Session, network_id: int) -> Iterable[LimitChange]:
-    """Events of limits, newest first (rule 2)."""
-    query = (
-        select(Event, Staff.roles, Authority.name)
-        .outerjoin(Staff, Staff.id == Event.staff_id)
-        .outerjoin(Authority, Authority.id == Staff.authority_id)
-        .where(Event.network_id == network_id, Event.subject == "limit")
-        .order_by(Event.id.desc())
-        .limit(50)
-    )
-    for event, roles, authority in session.execute(query):
-        details = tuple((str(name), str(value)) for name, value in event.details.items() if value is not None)
-        yield LimitChange(at=event.at, what=event.what, details=details, roles=tuple(roles or ()), authority=authority)

@@ -5,7 +5,7 @@ Password and authenticator app count together: neither alone opens anything (`by
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from waypass_server import events
@@ -54,6 +54,14 @@ def held_by(session: Session, whose: ColumnElement[bool]) -> dict[int, Held]:
         )
         for one in people
     }
+
+
+def enrolled() -> ColumnElement[bool]:
+    """Whether a member of staff has enough to sign in with, as a condition on `Staff`: then their token is void."""
+    passkey = exists().where(Passkey.staff_id == Staff.id)
+    password = exists().where(StaffPassword.staff_id == Staff.id)
+    app = exists().where(Authenticator.staff_id == Staff.id, Authenticator.secret.is_not(None))
+    return or_(passkey, and_(password, app))
 
 
 def set_password(session: Session, staff_id: int, hashed: str, now: int) -> None:

@@ -5,11 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.support.office import DAY, HEALTH, NOW, RIDE, Office
+from tests.support.office import DAY, HEALTH, NOW, RIDE, Office, basis_form
 
-from waypass_server.models.lists_of_people import Effect
+from waypass_server import worsening
+from waypass_server.few import FEW, few
+from waypass_server.life import Actor, Kind
+from waypass_server.models.lists_of_people import Basis, Effect
+from waypass_server.models.worsening import Level
 from waypass_server.public import figures
-from waypass_server.public.figures import FEW, Row, few, merged
+from waypass_server.public.figures import Row, merged
 from waypass_server.public.pages import KEPT
 from waypass_server.public.words import CHINESE, ENGLISH
 
@@ -121,6 +125,109 @@ def test_the_page_tells_numbers_and_nobody(office: Office) -> None:
         assert secret not in text
 
 
+def counted(office: Office, people: int, *, basis: int, ago: int = 0) -> None:
+    """As if so many people had been worsened on a basis, so long ago."""
+    actor, at = Actor(kind=Kind.SYSTEM), office.services.now() - ago
+    with office.services.change() as session:
+        worsening.count(session, session.get_one(Basis, basis), people, actor=actor, now=at)
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize(
+    ("people", "told", "passed"),
+    [(0, 0, False), (1, None, False), (4, None, False), (5, 5, False), (99, 95, False), (101, 100, True)],
+)
+def test_how_near_a_limit_is_is_told_in_fives(office: Office, people: int, told: int | None, passed: bool) -> None:
+    basis = office.basis()
+    if people:
+        counted(office, people, basis=basis)
+    rows = {(row.level, row.name.name): row for row in look(office).limits.rows}
+    mine = rows[Level.BASIS, "Infection protection"]
+    assert (mine.name.detail, mine.day.limit, mine.month.limit) == (HEALTH, 100, 1000)
+    assert (mine.day.people, mine.day.passed) == (told, passed)
+    assert (mine.month.people, mine.month.passed) == (told, False)
+    assert rows[Level.AUTHORITY, HEALTH].day.people == told
+    assert rows[Level.NETWORK, None].day.people == told
+    assert rows[Level.AUTHORITY, "Court office"].day.people == 0
+
+
+def test_that_a_low_limit_is_passed_tells_no_small_number(office: Office) -> None:
+    basis = office.basis()
+    change = office.do("admin", "POST", "/limits/changes", level="basis", of=basis, window="day", value=1)["id"]
+    office.do("admin-2", "POST", f"/limits/changes/{change}/agree")
+    counted(office, 2, basis=basis)
+    shown = look(office).limits
+    (mine,) = (row for row in shown.rows if row.level is Level.BASIS)
+    assert (mine.day.limit, mine.day.people, mine.day.passed) == (1, None, False)
+    assert [(one.people, one.limit) for one in shown.alarms] == [(None, 1)]
+    assert "fewer than 5 people where 1 may be, in 24 hours" in page(office, "/public/figures?lang=en")
+
+
+@pytest.mark.both_stores
+def test_the_days_of_the_network(office: Office) -> None:
+    basis, today = office.basis(), NOW - NOW % DAY
+    for ago, people in ((0, 3), (DAY, 12), (29 * DAY, 60), (30 * DAY, 70)):
+        counted(office, people, basis=basis, ago=ago)
+    shown = look(office).limits
+    assert len(shown.days) == 30
+    assert {(day.starts - today) // DAY: day.people for day in shown.days if day.people != 0} == {
+        0: None,
+        -1: 10,
+        -29: 60,
+    }
+    assert (shown.day_limit, shown.highest) == (500, 500)
+    text = page(office, "/public/figures?lang=en")
+    assert "beside the limit of 500 in 24 hours" in text
+    assert "on the highest 60" in text
+
+
+def test_the_page_says_how_near_the_limits_are(office: Office) -> None:
+    counted(office, 107, basis=office.basis())
+    text = page(office, "/public/figures?lang=en")
+    for words in ("<b>passed: more than 100</b>", "105 of 500", "105 of 200", "0 of 2,000"):
+        assert words in text, words
+    assert "107 people where 100 may be, in 24 hours" in text
+    assert "2027-01-15 08:00 UTC" in text
+    chinese = page(office, "/public/figures?lang=zh")
+    for words in ("已超过:多于 100", "105 / 500", "107 人,限额为 100, 24 小时内"):
+        assert words in chinese, words
+
+
+def test_nobody_was_worsened_and_no_limit_passed(office: Office) -> None:
+    text = page(office, "/public/figures?lang=en")
+    for words in (
+        "Nobody was worsened in the last 30 days.",
+        "No limit was ever passed.",
+        "No limit was ever changed.",
+    ):
+        assert words in text, words
+
+
+def test_who_raised_a_limit_is_said_in_words(office: Office) -> None:
+    basis = office.basis()
+    change = office.do("admin", "POST", "/limits/changes", level="basis", of=basis, window="day", value=5000)["id"]
+    for who in ("health-approver", "reviewer"):
+        office.do(who, "POST", f"/limits/changes/{change}/agree")
+    other = office.do("admin", "POST", "/limits/changes", level="network", window="month", value=900)["id"]
+    office.do("admin-2", "POST", f"/limits/changes/{other}/withdraw")
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page(office, "/public/figures?lang=en")))
+    assert "Infection protection Health office in 24 hours raised from 100 to 5,000" in text
+    assert "public, in force from 2027-01-18 08:00 UTC" in text
+    assert "an approver · Health office agreed 2027-01-15 08:00 UTC a reviewer" in text
+    assert "the whole network in 30 days lowered from 5,000 to 900 taken back at 2027-01-15 08:00 UTC" in text
+    for code in ("limit.", "proposed_by", "health-approver", "in_force_at"):
+        assert code not in text
+    assert "由 100 提高到 5,000" in page(office, "/public/figures?lang=zh")
+
+
+def test_a_basis_that_never_was_in_force_is_not_shown(office: Office) -> None:
+    office.do("proposer", "POST", "/bases", **basis_form(title="Secret plans"))
+    office.basis(title="Rabies")
+    office.do("proposer", "POST", "/bases/2/versions", **basis_form(authority=None, title="Secret changes"))
+    assert [row.name.name for row in look(office).limits.rows if row.level is Level.BASIS] == ["Rabies"]
+    assert "Secret" not in page(office, "/public/figures?lang=en")
+
+
 def test_a_look_is_kept_for_a_minute(office: Office) -> None:
     before = page(office, "/public/figures?lang=en")
     for number in range(FEW):
@@ -182,7 +289,7 @@ def test_both_languages_have_the_same_words() -> None:
 
 def test_no_word_is_left_over() -> None:
     used = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.iterdir())
-    by_value = re.compile(r"use_|state_|title_|^(red|yellow|grant|open|upheld|lifted|lapsed|moot)$")
+    by_value = re.compile(r"use_|state_|title_|change_|role_|^(red|yellow|grant|open|upheld|lifted|lapsed|moot)$")
     assert [name for name in ENGLISH if f"words.{name}" not in used and not by_value.search(name)] == []
 
 

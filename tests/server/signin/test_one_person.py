@@ -15,7 +15,7 @@ from waypass_server.signin.oidc import Provider
 
 pytestmark = pytest.mark.both_stores
 WHO = "everything"
-WAYS = ("staff token", "password", "passkey", "provider")
+WAYS = ("password", "passkey", "provider")
 
 
 @pytest.fixture
@@ -31,17 +31,16 @@ def browsers(person: Enrolled) -> dict[str, ConsoleBrowser]:
     opened = {way: ConsoleBrowser(person.office) for way in WAYS}
     assert person.sign_in(opened["password"]) == 200
     key = register_passkey(opened["password"])
-    opened["staff token"].sign_in(WHO)
     assert sign_in_with(opened["passkey"], key) == 200
     assert sign_in(opened["provider"]) == 200
     return opened
 
 
 def tokens(person: Enrolled) -> list[str]:
-    """Two API tokens of theirs, beside the staff token: names that the office knows."""
+    """Two API tokens of theirs: names that the office knows."""
     for label in ("first script", "second script"):
         make(person, label=label, roles=["proposer", "approver", "reviewer", "ops", "admin"])
-    return [WHO, "first script", "second script"]
+    return ["first script", "second script"]
 
 
 def press(browser: ConsoleBrowser, page: str, action: str) -> int:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from waypass_server import bases
 from waypass_server.api.access import ServicesHere
@@ -13,8 +14,9 @@ from waypass_server.console.people import names_of_scopes, names_of_staff
 from waypass_server.console.rendering import go, show
 from waypass_server.console.sessions import SignedIn
 from waypass_server.models.lists_of_people import Basis, BasisVersion, VersionState
-from waypass_server.refusals import Problem
+from waypass_server.refusals import Problem, SamePerson
 from waypass_server.roles import Role
+from waypass_server.services import Services
 
 router = APIRouter(prefix="/bases")
 
@@ -63,17 +65,18 @@ def show_basis(basis_id: IdInPath, number: IdInPath, request: Request, me: AnySi
             superseded=_superseded_by(version),
             scopes=names_of_scopes(session, me.member.network_id),
             staff=names_of_staff(session, me.member.network_id),
-            why_not=_why_not(version, me),
+            why_not=_why_not(session, version, me, here),
             may_change=_may_change(version, me),
         )
 
 
 @router.post("/{basis_id}/{number}/approve")
 def approve(basis_id: IdInPath, number: IdInPath, _form: Posted, me: BasisApprover, here: ServicesHere) -> Response:
-    """By another person than the one who proposed it."""
+    """By another person than the one who proposed it, at another desk."""
     with here.change() as session:
         version = bases.find_version(session, me.member.network_id, basis_id, number)
-        bases.approve_version(session, version=version, actor=me.member.actor(), now=here.now())
+        elsewhere = here.settings.approval_elsewhere
+        bases.approve_version(session, version=version, actor=me.member.actor(), elsewhere=elsewhere, now=here.now())
     return go(f"/ops/bases/{basis_id}/{number}", done="basis-approved")
 
 
@@ -101,10 +104,13 @@ def _may_change(version: BasisVersion, me: SignedIn) -> bool:
     return mine and _superseded_by(version) is None
 
 
-def _why_not(version: BasisVersion, me: SignedIn) -> str | None:
+def _why_not(session: Session, version: BasisVersion, me: SignedIn, here: Services) -> str | None:
     """Why whoever is signed in cannot approve it: a word for the template."""
+    elsewhere = here.settings.approval_elsewhere
     try:
-        bases.check_approver(version, me.member.actor())
-    except Problem:
+        bases.check_approver(session, version, me.member.actor(), elsewhere=elsewhere)
+    except SamePerson:
         return "own"
+    except Problem:
+        return "desk"
     return None if me.member.roles & {Role.ADMIN, Role.APPROVER} else "role"

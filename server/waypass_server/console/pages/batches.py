@@ -135,7 +135,7 @@ def may(session: Session, batch: Batch, action: Action, member: StaffMember, her
         return True
     try:
         elsewhere = here.settings.approval_elsewhere
-        batches.check_approver(session, batch, proposer_of(member), elsewhere=elsewhere)
+        batches.check_approver(session, batch, member.actor(), elsewhere=elsewhere)
     except (Problem, LifeError):
         return False
     return True

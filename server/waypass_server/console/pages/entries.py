@@ -219,7 +219,7 @@ def _desk_refusal(session: Session, entry: Entry, me: SignedIn, here: Services) 
     try:
         entries.check_alone(entry, "approve")
         elsewhere = here.settings.approval_elsewhere
-        entries.check_approver(session, entry, proposer_of(me.member), elsewhere=elsewhere)
+        entries.check_approver(session, entry, me.member.actor(), elsewhere=elsewhere)
     except Problem as problem:
         return problem
     return None

@@ -76,7 +76,10 @@ def agree(change_id: IdInPath, _form: Posted, me: LimitKeeper, here: ServicesHer
     """By another person than those before."""
     with here.change() as session:
         change = worsening.find_change(session, me.member.network_id, change_id)
-        worsening.agree(session, change, staff_id=me.member.staff_id, actor=me.member.actor(), now=here.now())
+        elsewhere, member = here.settings.approval_elsewhere, me.member
+        worsening.agree(
+            session, change, staff_id=member.staff_id, actor=member.actor(), elsewhere=elsewhere, now=here.now()
+        )
     return go("/ops/limits", done="limit-agreed")
 
 
@@ -102,7 +105,7 @@ def _page(request: Request, me: SignedIn, here: Services, filled: Filled, *, sta
             limits=sorted(found, key=_nearness, reverse=True),
             names=names_of_subjects(session, network_id),
             alarms=list(session.scalars(alarms.limit(NEWEST))),
-            changes=[_change(row, me, now) for row in session.scalars(changes.limit(NEWEST))],
+            changes=[_change(session, row, me, here) for row in session.scalars(changes.limit(NEWEST))],
             staff=names_of_staff(session, network_id),
             filled=filled,
             key=make_key(here.random_bytes),
@@ -124,10 +127,17 @@ def names_of_subjects(session: Session, network_id: int) -> dict[tuple[Level, in
     return names | {(Level.BASIS, number): title for number, title in versions}
 
 
-def _change(row: LimitChange, me: SignedIn, now: int) -> Change:
-    state = worsening.state_of(row, now)
-    may = worsening.waits(row) and me.member.staff_id not in (row.proposed_by, row.second_by)
-    return Change(row=row, state=state, may_agree=may)
+def _change(session: Session, row: LimitChange, me: SignedIn, here: Services) -> Change:
+    return Change(row=row, state=worsening.state_of(row, here.now()), may_agree=_may_agree(session, row, me, here))
+
+
+def _may_agree(session: Session, row: LimitChange, me: SignedIn, here: Services) -> bool:
+    elsewhere = here.settings.approval_elsewhere
+    try:
+        worsening.check_agreeing(session, row, me.member.staff_id, elsewhere=elsewhere)
+    except Problem:
+        return False
+    return worsening.waits(row)
 
 
 def _nearness(one: Standing) -> float:

@@ -70,14 +70,15 @@ def _show(
             scopes=names_of_scopes(session, me.member.network_id),
             staff=names_of_staff(session, me.member.network_id),
             filled=filled,
-            may=_may(objection, me),
+            may=_may(session, objection, me),
             key=make_key(here.random_bytes),
         )
 
 
-def _may(objection: Objection, me: SignedIn) -> bool:
+def _may(session: Session, objection: Objection, me: SignedIn) -> bool:
     try:
-        objections.check_reviewer(objection.entry, actor=me.member.actor(), authority_id=me.member.authority_id)
+        member = me.member
+        objections.check_reviewer(session, objection.entry, actor=member.actor(), authority_id=member.authority_id)
     except (Problem, LifeError):
         return False
     return True

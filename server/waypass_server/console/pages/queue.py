@@ -45,12 +45,15 @@ def show_queue(request: Request, me: AnySignedIn, here: ServicesHere) -> Respons
         rules = _rule_sets(session, member)
         waiting = _withdrawals(session, member)
         to_decide = _objections(session, member)
-        elsewhere = here.settings.approval_elsewhere
+        elsewhere, actor = here.settings.approval_elsewhere, member.actor()
+
+        def may_put_in_force(check: Callable[..., None], one: BasisVersion | RuleSetVersion) -> bool:
+            return _may(check, session, one, actor, elsewhere=elsewhere)
 
         def may_approve(one: Entry, action: Action) -> bool:
-            if life.refusal(action, one.life(), member.actor(), now) is not None:
+            if life.refusal(action, one.life(), actor, now) is not None:
                 return False
-            return _may(check_approver, session, one, proposer_of(member), elsewhere=elsewhere)
+            return _may(check_approver, session, one, actor, elsewhere=elsewhere)
 
         def may_decide(one: Batch) -> bool:
             action = Action.CONFIRM if one.state is BatchState.HELD else Action.APPROVE
@@ -63,11 +66,11 @@ def show_queue(request: Request, me: AnySignedIn, here: ServicesHere) -> Respons
             entries=[one for one in entries if may_approve(one, Action.APPROVE)],
             held=[one for one in entries if may_approve(one, Action.CONFIRM)],
             batches=[(one, may_decide(one)) for one in waiting_batches(session, member.network_id)] if decides else [],
-            limits=_limits(session, member),
+            limits=_limits(session, member, elsewhere=elsewhere),
             proposals=_proposals(session, member),
-            versions=[one for one in versions if _may(bases.check_approver, one, member.actor())],
-            rule_sets=[one for one in rules if _may(rule_sets.check_approver, one, member.actor())],
-            withdrawals=[one for one in waiting if _may(withdrawals.check_confirmer, one, member.staff_id)],
+            versions=[one for one in versions if may_put_in_force(bases.check_approver, one)],
+            rule_sets=[one for one in rules if may_put_in_force(rule_sets.check_approver, one)],
+            withdrawals=[one for one in waiting if _may(withdrawals.check_confirmer, session, one, member.staff_id)],
             objections=to_decide,
             mine=[one for one in entries if member.staff_id in (one.proposed_by, one.approved_by)],
             my_versions=[one for one in versions if one.proposed_by == member.staff_id],
@@ -119,7 +122,7 @@ def _objections(session: Session, member: StaffMember) -> list[tuple[Objection, 
         return []
     actor, authority_id = member.actor(), member.authority_id
     return [
-        (one, _may(objections.check_reviewer, one.entry, actor=actor, authority_id=authority_id))
+        (one, _may(objections.check_reviewer, session, one.entry, actor=actor, authority_id=authority_id))
         for one in objections.open_objections(session, member.network_id)
     ]
 
@@ -131,14 +134,14 @@ def _proposals(session: Session, member: StaffMember) -> Sequence[RuleProposal]:
     return rule_proposals.open_proposals(session, proposer_of(member), after=0, limit=MOST)
 
 
-def _limits(session: Session, member: StaffMember) -> list[LimitChange]:
+def _limits(session: Session, member: StaffMember, *, elsewhere: bool) -> list[LimitChange]:
     """Changes of limits that this person may agree to."""
     if not member.roles & {Role.ADMIN, Role.APPROVER, Role.REVIEWER}:
         return []
     query = select(LimitChange).where(LimitChange.network_id == member.network_id)
     query = query.where(LimitChange.in_force_at.is_(None), LimitChange.withdrawn_at.is_(None))
     found = session.scalars(query.order_by(LimitChange.id).limit(MOST))
-    return [one for one in found if _may(worsening.check_agreeing, one, member.staff_id)]
+    return [one for one in found if _may(worsening.check_agreeing, session, one, member.staff_id, elsewhere=elsewhere)]
 
 
 def _undoable(session: Session, member: StaffMember, now: int) -> list[Entry]:

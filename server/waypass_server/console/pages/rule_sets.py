@@ -23,9 +23,10 @@ from waypass_server.console.sessions import SignedIn
 from waypass_server.console.typed_json import reads
 from waypass_server.models.lists_of_people import Weight
 from waypass_server.models.rules import RuleSet, RuleSetState, RuleSetVersion
-from waypass_server.refusals import Problem
+from waypass_server.refusals import Problem, SamePerson
 from waypass_server.roles import Role
 from waypass_server.rule_text import Rule, RuleText, from_json
+from waypass_server.services import Services
 
 router = APIRouter(prefix="/rules")
 
@@ -79,7 +80,7 @@ def show_version(
             too_old=version.shadow_at is None or here.now() - version.shadow_at > rule_sets.SHADOW_LIFE,
             scopes=names_of_scopes(session, me.member.network_id),
             staff=names_of_staff(session, me.member.network_id),
-            why_not=_why_not(version, me),
+            why_not=_why_not(session, version, me, here),
             may=_may(version, me),
         )
 
@@ -104,7 +105,10 @@ def approve(rule_set_id: IdInPath, number: IdInPath, form: Posted, me: BasisAppr
     with here.change() as session:
         version = rule_sets.find_version(session, me.member.network_id, rule_set_id, number, lock=True)
         seen = forms.record_id(form.text("shadow_at"))
-        rule_sets.approve_version(session, version, shadow_at=seen, actor=me.member.actor(), now=here.now())
+        elsewhere = here.settings.approval_elsewhere
+        rule_sets.approve_version(
+            session, version, shadow_at=seen, actor=me.member.actor(), elsewhere=elsewhere, now=here.now()
+        )
     return go(f"/ops/rules/{rule_set_id}/{number}", done="rules-approved")
 
 
@@ -154,12 +158,15 @@ def _pretty(rule: Rule) -> str:
     return json.dumps(rule.logic, ensure_ascii=False, indent=2)
 
 
-def _why_not(version: RuleSetVersion, me: SignedIn) -> str | None:
+def _why_not(session: Session, version: RuleSetVersion, me: SignedIn, here: Services) -> str | None:
     """Why whoever is signed in cannot approve it: a word for the template."""
+    elsewhere = here.settings.approval_elsewhere
     try:
-        rule_sets.check_approver(version, me.member.actor())
-    except Problem:
+        rule_sets.check_approver(session, version, me.member.actor(), elsewhere=elsewhere)
+    except SamePerson:
         return "own"
+    except Problem:
+        return "desk"
     return None if me.member.roles & {Role.ADMIN, Role.APPROVER} else "role"
 
 

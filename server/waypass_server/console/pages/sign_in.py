@@ -205,6 +205,7 @@ def _show(
         already=already,
         has_passkeys=place_of(here.settings) is not None,
         has_provider=here.provider is not None,
+        has_tokens=here.settings.staff_tokens,
     )
     set_cookie(request, response, FORM_COOKIE, secret, life=LONGEST)
     return response

@@ -26,7 +26,7 @@ from waypass_server.models.people import Person
 from waypass_server.models.records import EmergencyWithdrawal, WithdrawalState
 from waypass_server.passes import live_passes
 from waypass_server.people import find_person
-from waypass_server.refusals import Problem
+from waypass_server.refusals import Problem, SamePerson
 from waypass_server.withdrawals import A_HOLDER_A_MONTH, PEOPLE_A_DAY
 
 router = APIRouter(prefix="/withdrawals")
@@ -114,7 +114,7 @@ def show_withdrawal(withdrawal_id: IdInPath, request: Request, me: Ops, here: Se
             person=session.get_one(Person, row.person_id),
             live=len(live_passes(session, row.person_id, here.now())),
             staff=names_of_staff(session, me.member.network_id),
-            may_confirm=_may_confirm(row, me),
+            why_not=_why_not(session, row, me),
         )
 
 
@@ -142,12 +142,15 @@ def _person(session: Session, me: SignedIn, body: NewWithdrawal, speech: Speech)
         raise forms.at_field(problem, words) from None
 
 
-def _may_confirm(row: EmergencyWithdrawal, me: SignedIn) -> bool:
+def _why_not(session: Session, row: EmergencyWithdrawal, me: SignedIn) -> str | None:
+    """Why whoever is signed in cannot confirm it: a word for the template."""
     try:
-        withdrawals.check_confirmer(row, me.member.staff_id)
+        withdrawals.check_confirmer(session, row, me.member.staff_id)
+    except SamePerson:
+        return "own"
     except Problem:
-        return False
-    return row.state is WithdrawalState.WAITING
+        return "desk"
+    return None if row.state is WithdrawalState.WAITING else "done"
 
 
 def _refill(request: Request, form: Form, refused: FormRefused) -> Response:
