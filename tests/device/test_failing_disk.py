@@ -92,11 +92,11 @@ def look_after_a_power_cut(folder: Path, run: Run) -> None:
     with TemporaryDirectory() as place:
         found = shutil.copytree(folder, Path(place) / "found")
         after = start(found, ISSUER)
-        floor = heights(after.store.floors)[0]
-        if after.version() is None:
+        floor, version = heights(after.store.floors)[0], after.version()
+        if version is None:
             assert floor > said(run), "nothing is held, and no floor is the reason"
         else:
-            assert after.version() >= max(said(run), floor)
+            assert version >= max(said(run), floor)
         assert withdrawn_and_valid(after, said(run)) == []
         if floor == run.version():
             assert withdrawn_and_valid(after, run.version() or 0) == []

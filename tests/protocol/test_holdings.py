@@ -30,7 +30,7 @@ def test_nothing_is_said_of_what_is_in_memory_alone() -> None:
     holdings = Holdings()
     holdings.swapped(held(1), now=NOW)
     assert holdings.rows(held(1), now=NOW + 3) == (row(1, age=None, since=NOW),)
-    assert (holdings.said(now=NOW), holdings.behind) == ((), {"wp:17"})
+    assert (holdings.said(now=NOW), holdings.behind) == ((), frozenset({"wp:17"}))
     assert not holdings.written(held(1), ())
     assert holdings.written(held(1), ["wp:17", "wp:18"])
     assert not holdings.written(held(1), ["wp:17"]), "no news"
