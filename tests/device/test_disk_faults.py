@@ -18,7 +18,7 @@ from tests.support.power_cuts import lay_out, moments
 from waypass_protocol.assembly import Kind, StatusStore
 from waypass_protocol.floors import Floors
 from waypass_reader.clock import ManualClock
-from waypass_reader.disk import Act, Disk, RecordingDisk
+from waypass_reader.disk import Act, Disk, RecordingDisk, SystemDisk
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.log import RecordingLog
 from waypass_reader.store_files import DiskKeeper
@@ -288,6 +288,13 @@ def test_one_file_that_can_not_be_written_holds_up_no_other(tmp_path: Path, issu
     run.inbox.take(Kind.DELTA, issued.change(7))
     assert run.inbox.disk_health == "a status message can't be written (Is a directory)"
     assert "2.delta" in messages(folder)
+
+
+def test_what_is_written_in_place_is_whole_and_nothing_more(tmp_path: Path) -> None:
+    disk, path = SystemDisk(), tmp_path / "file"
+    for data in (b"long enough", b"short", b"", b"longer than that"):
+        disk.write(path, data)
+        assert path.read_bytes() == data
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from waypass_reader.clock import ManualClock
 from waypass_reader.disk import Disk, RecordingDisk
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
-from waypass_reader.link import MAX_PAYLOAD, StatusLink
+from waypass_reader.link import MAX_PAYLOAD, STATE_EVERY_NS, StatusLink
 from waypass_reader.log import RecordingLog
 from waypass_reader.store_files import DiskKeeper
 from waypass_server.broker.access import password_line
@@ -170,8 +170,9 @@ def test_a_reader_says_what_is_on_its_disk_and_the_rest_as_soon_as_it_is(
     said = len(server.heard(READER, "state"))
     wait_for(lambda: reader.passing() and len(server.heard(READER, "state")) > said, "a state after it")
     assert server.version(READER, URI) == 1
-    disk.full = False
+    disk.full, since = False, reader.clock.now()
     wait_for(lambda: reader.passing() and server.version(READER, URI) == 2, "a state that says version 2")
+    assert reader.clock.now() - since < STATE_EVERY_NS / 10**9 / 2, "which did not wait until one was due"
 
 
 def test_on_a_thin_link_snapshots_come_in_the_smaller_form(
