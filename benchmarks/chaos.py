@@ -1,9 +1,10 @@
 """Does anything get lost, doubled, forged or let in while everything fails? A system under faults, judged at the end.
 
-What runs: `waypass-server serve` on its own database with four status lists, Mosquitto, and a fleet (`waypass fleet`)
-of full readers, each with a store of its own that verifies every signature and digest, and light connections that only
-take heads and stand for load. Half of the connections go over a cable that fails. Readers join late, sleep, flap,
-reboot, have a wrong clock or a full disk (`waypass_simulator.fleet.habits`); processes are killed and paused, cables
+What runs: `waypass-server serve` on its own database with four status lists, Mosquitto, and a fleet (`chaos_fleet`)
+of full readers, each with a store of its own that verifies every signature and digest and a disk as a gate has it, and
+light connections that only take heads and stand for load. Half of the connections go over a cable that fails. Readers
+join late, sleep, flap, reboot, have a wrong clock or a full disk, and reboot while their disk is full or broken
+(`waypass_simulator.fleet.habits`); processes are killed and paused, cables
 cut, held, delayed and reset (`chaos_faults`), and somebody hostile at the broker forges, replays, rolls back, reorders,
 truncates and fills up messages (`waypass_simulator.faults.meddler`).
 
@@ -203,7 +204,7 @@ class Chaos:
         lines.append(f"policy = {{ identity_check_paper = false, fresh = {told.stale}, stale = {told.stale} }}")
         configuration = self.folder / f"fleet-{number}.toml"
         configuration.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return Program([Path(sys.executable).with_name("waypass"), "fleet", "--config", configuration])
+        return Program([sys.executable, Path(__file__).with_name("chaos_fleet.py"), configuration])
 
     def _torment(self, services: Services, passes: list[IssuedPass], faults: Faults, rng: random.Random) -> None:
         """Withdraw passes while everything fails, until the time is over and all are withdrawn."""
@@ -336,6 +337,8 @@ def missing(result: Mapping[str, Any], *, whole: bool) -> list[str]:
         "a refused impersonation": lambda: result["refused"].get("bad-signature", 0) > 0,
         "a refused fragment": lambda: result["refused"].get("malformed", 0) > 0,
         "reboots": lambda: result["happened"].get("rebooting", 0) > 0,
+        "a reboot with a full disk": lambda: result["happened"].get("full-rebooting", 0) > 0,
+        "a reboot with a broken disk": lambda: result["happened"].get("broken-rebooting", 0) > 0,
     }
     found = [name for name, happened in expected.items() if not happened()]
     if whole:

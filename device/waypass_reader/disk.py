@@ -20,7 +20,8 @@ class Disk(Protocol):
     """A file system."""
 
     def write(self, path: Path, data: bytes) -> None:
-        """These bytes are in the file, which is made when it is not there."""
+        """These bytes are in the file, which is made when it is not there; one that is there is written in place, so
+        that no room is needed where it is as long already."""
 
     def rename(self, path: Path, new: Path) -> None:
         """The file has another name; one that had this name is gone."""
@@ -36,9 +37,10 @@ class SystemDisk:
     """The machine's own."""
 
     def write(self, path: Path, data: bytes) -> None:
-        """Written and synced."""
-        with path.open("wb") as file:
+        """Written and synced. What is there is cut last, if at all: a block that is let go may be another's then."""
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "wb") as file:
             file.write(data)
+            file.truncate()
             file.flush()
             os.fsync(file.fileno())
 
@@ -79,18 +81,22 @@ class Step:
 
 
 class RecordingDisk:
-    """A real disk that remembers what was done to it. While it is `full`, what is written is cut in half and fails."""
+    """A real disk that remembers what was done to it. While it is `full`, what needs room is cut in half and fails;
+    while it is `broken`, all that is written."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.full = False
+        self.broken = False
         self._disk = SystemDisk()
 
     def write(self, path: Path, data: bytes) -> None:
-        """Written, synced and remembered; or ENOSPC."""
-        if self.full:
+        """Written, synced and remembered; or ENOSPC or EIO."""
+        room = path.stat().st_size if path.exists() else 0
+        if self.broken or (self.full and len(data) > room):
             path.write_bytes(data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            number = errno.EIO if self.broken else errno.ENOSPC
+            raise OSError(number, os.strerror(number))
         self._disk.write(path, data)
         self.steps.append(Step(act=Act.WRITE, path=path, data=data))
 

@@ -4,7 +4,9 @@
    subscribes: the head first, then all deltas, and a list's snapshot only while it is needed (`snapshots`), in the
    standard's form or, on a thin link, in whichever is smaller.
 2. Messages are handed to the inbox in one thread, the MQTT client's own. No lane ever waits for it. Retained ones come
-   all at once and are kept on disk together; what is said of them in `state` is on the disk by then.
+   all at once and are kept on disk together. `state` says of each list the version that is on the disk, which is an
+   older one while the disk takes nothing: what a reader says that it holds, it holds after a power cut too, or it holds
+   nothing then and opens for nobody.
 3. `state` is published when a list or the head changed, or a lane failed or works again, at once and then at most every
    100 ms, and every 30 s; never because somebody came or was let through by staff, since it may leave the station.
    `live` says that, and goes nowhere without a connection; that somebody waits is said anew with each state and every
@@ -354,10 +356,15 @@ class StatusLink:
                 self._say_state_if_due,
                 self._say_who_waits_if_due,
                 self._ask_again_after_clock_change,
-                self._inbox.retry_disk,
+                self._retry_disk,
             ):
                 self._guard(chore)
         self._chores_ns = None
+
+    def _retry_disk(self) -> None:
+        """Rule 2: what is on the disk at last is said soon."""
+        if self._inbox.retry_disk():
+            self._state_changed = True
 
     def _ask_again(self) -> None:
         """Rule 7."""
@@ -394,7 +401,7 @@ class StatusLink:
                 self._say_state()
 
     def _say_state(self) -> None:
-        self._inbox.settle()  # what a reader says that it holds, it holds after a power cut too
+        self._inbox.settle()  # or what came last would be said a moment later
         with self._lock:
             self._state_changed = False
             self._state_said_ns = self._clock.monotonic_ns()

@@ -213,7 +213,7 @@ class Reader:
             software=self._software,
             clock_trusted=self._desk.clock_trusted(),
             station=self._table.station,
-            lists=self._inbox.rows(),
+            lists=self._inbox.said(),
             lanes={lane.name: _lasting(lane) for lane in self._lanes},
             health=health,
             reports=self._inbox.reports(),

@@ -9,14 +9,17 @@ A folder holds, all of it public and signed:
 
 The rules:
 
-1. A message is written to a temporary name, synced, renamed, and its folder synced, before the floors that follow.
+1. A message is written to a temporary name, synced, renamed, and its folder synced, before the floors that follow. A
+   list's deltas come after its snapshot: until a new base is on the disk, what the old one rebuilds stays as it is.
 2. Floors overwrite the older of the two generations, so that a power cut or a damaged file never loses both. The newest
-   generation whose checksum holds is read.
+   generation whose checksum holds is read. A floors file is filled up to whole blocks and written in place, which needs
+   no room on most file systems: a disk that is full takes floors when it takes nothing else.
    While messages are gathered (what a broker retains comes all at once), up to 64 of them and one set of floors wait
    for each other. That saves a gate that was away an hour most of a minute: a disk takes some milliseconds to sync.
 3. Nothing here raises into the store. What can't be written is reported as health, kept waiting and tried again; the
    swap in memory goes on.
-4. What the store does not need to rebuild its lists is removed.
+4. What the store does not need to rebuild a list is removed, once all that it does need of that list is on the disk.
+   What can't be written leaves no half of itself.
 5. At start deltas are restored first, in the order of their versions, then snapshots, then the head. A file that is
    damaged is reported and set aside, and so is a folder with a file's name. One whose key is not trusted now stays
    where it is: it may be the clock that is wrong, and then a later start can use it.
@@ -24,7 +27,8 @@ The rules:
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from waypass_protocol.assembly import Kind, Report, StatusStore
@@ -41,6 +45,7 @@ _GENERATIONS = 2
 _MAX_FLOORS = 16 * 1024 * 1024
 _MOST_ASIDE = 32
 _MOST_GATHERED = 64
+_BLOCK = 4096
 
 
 class DiskKeeper:
@@ -99,8 +104,7 @@ class DiskKeeper:
     def write_waiting(self) -> None:
         """Write what could not be written before, messages first. Called again from time to time while it fails."""
         messages_failed = not self._write_messages()
-        while self._untidy:
-            self._tidy(*self._untidy.popitem())
+        self._tidy_lists()
         # Without its messages a floor makes the list unknown after a restart; without the floor a withdrawn pass could
         # open again then. So the floor is written all the same.
         try:
@@ -128,6 +132,11 @@ class DiskKeeper:
         """How many messages wait to be written: at most what the store needs, and the head."""
         return len(self._waiting)
 
+    def lacking(self, uris: Iterable[str]) -> frozenset[str]:
+        """Those of these lists that the disk can't rebuild as they are held: something of them waits to be written."""
+        waiting = {name.partition("-")[0] for name in self._waiting}
+        return frozenset(uri for uri in uris if _hash(uri) in waiting)
+
     def forget_unneeded(self, store: StatusStore, uri: str) -> None:
         """Rule 4 for one list."""
         base, deltas = store.kept_versions(uri)
@@ -138,10 +147,13 @@ class DiskKeeper:
         # What was never written may wait for a full disk, but no longer than it is needed.
         for name in [name for name in self._waiting if name.startswith(f"{prefix}-") and name not in needed]:
             del self._waiting[name]
-        if self._gathering:  # what replaces it is not on the disk yet
-            self._untidy[prefix] = needed
-        else:
-            self._tidy(prefix, needed)
+        self._untidy[prefix] = needed
+        self._tidy_lists()
+
+    def _tidy_lists(self) -> None:
+        """Rule 4. What replaces a file may not be on the disk yet; then the file is all there is."""
+        for prefix in [each for each, needed in self._untidy.items() if needed.isdisjoint(self._waiting)]:
+            self._tidy(prefix, self._untidy.pop(prefix))
 
     def _tidy(self, prefix: str, needed: set[str]) -> None:
         kept = self._kept.get(prefix, set())
@@ -217,18 +229,20 @@ class DiskKeeper:
             self._note(f"a damaged file can't be set aside ({error.strerror})")
 
     def _write_messages(self) -> bool:
-        """Whether all that waited are on the disk. One that fails does not hold up the others."""
+        """Whether all that waited are on the disk. One that fails holds up no other, but a snapshot its list's deltas
+        (rule 1)."""
         written = []
-        failed = False
-        for name, data in self._waiting.items():
+        failed: set[str] = set()
+        for name in sorted(self._waiting, key=_is_delta):
+            prefix = name.partition("-")[0]
+            if _is_delta(name) and prefix in failed:
+                continue
             try:
-                temporary = self._messages / f"{name}.new"
-                self._disk.write(temporary, data)
-                self._disk.rename(temporary, self._messages / name)
+                self._write_message(name, self._waiting[name])
                 written.append(name)
             except OSError as error:
                 self._note(f"a status message can't be written ({error.strerror})")
-                failed = True
+                failed.add(prefix)
         try:
             if written:
                 self._disk.sync_folder(self._messages)
@@ -237,16 +251,26 @@ class DiskKeeper:
             return False
         for name in written:
             del self._waiting[name]
-            if match := _NAME.fullmatch(name):
-                self._kept.setdefault(match[1], set()).add(name)
         return not failed
+
+    def _write_message(self, name: str, data: bytes) -> None:
+        """Rule 1 for one message, but for the sync of its folder. Raises `OSError`."""
+        temporary = self._messages / f"{name}.new"
+        try:
+            self._disk.write(temporary, data)
+            self._disk.rename(temporary, self._messages / name)
+        except OSError:
+            with suppress(OSError):  # what is wrong is told already, and the next start removes it
+                self._disk.remove(temporary)
+            raise
+        if match := _NAME.fullmatch(name):
+            self._kept.setdefault(match[1], set()).add(name)
 
     def _write_floors(self, floors: Floors) -> None:
         generation = self._generation + 1
-        body = floors.to_json().encode()
         path = self._floors_path(generation)
         new = not path.exists()
-        self._disk.write(path, f"{generation} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+        self._disk.write(path, _sealed(generation, floors))
         if new:
             self._disk.sync_folder(self._folder)
         self._generation, self._floors = generation, floors
@@ -286,6 +310,18 @@ class DiskKeeper:
                 self._log.info("the state folder works again")
             else:
                 self._log.warning("the state folder has trouble", what=health)
+
+
+def _is_delta(name: str) -> bool:
+    return name.endswith(f".{Kind.DELTA.value}")
+
+
+def _sealed(generation: int, floors: Floors) -> bytes:
+    """A floors file: its generation and the checksum of its body, and the body, with blanks up to whole blocks."""
+    body = floors.to_json().encode()
+    before = f"{generation} ".encode()
+    body += b" " * (-(len(before) + 64 + 1 + len(body)) % _BLOCK)
+    return before + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def _parse_floors(data: bytes) -> tuple[int, Floors]:

@@ -18,7 +18,7 @@ from tests.support.power_cuts import lay_out, moments
 from waypass_protocol.assembly import Kind, StatusStore
 from waypass_protocol.floors import Floors
 from waypass_reader.clock import ManualClock
-from waypass_reader.disk import Act, Disk, RecordingDisk
+from waypass_reader.disk import Act, Disk, RecordingDisk, SystemDisk
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.log import RecordingLog
 from waypass_reader.store_files import DiskKeeper
@@ -251,17 +251,32 @@ def test_a_full_disk_keeps_no_withdrawal_out_of_memory_and_what_waits_is_bounded
         if idx % 30 == 29:
             run.inbox.take(Kind.SNAPSHOT, issued.snapshot())
     assert (run.version(), run.status_of(99)) == (101, 1)
-    assert run.inbox.disk_health == "the floors can't be written (No space left on device)"
+    assert run.inbox.disk_health == "a status message can't be written (No space left on device)"
     base, deltas = run.store.kept_versions(URI)
     assert base is not None
     assert run.keeper.waiting <= len(deltas) + 1
-    # The power is cut now: the floors that were kept hold.
-    assert heights(start(tmp_path / "state", issuer).store.floors) >= (1, -1, -1, -1)
+    assert messages(tmp_path / "state") == ["1.snapshot", "newest.head"], "the good files, and no halves of others"
+    # The power is cut now: the floors, which need no room, hold, and what is older decides nothing.
+    after = start(tmp_path / "state", issuer)
+    assert (after.store.floors, after.version()) == (run.store.floors, None)
     disk.full = False
     run.clock.advance(1.0)
     run.inbox.retry_disk()
     assert (run.inbox.disk_health, run.keeper.waiting) == ("ok", 0)
     assert start(tmp_path / "state", issuer).version() == 101
+
+
+def test_a_disk_that_takes_nothing_at_all_keeps_what_it_had(tmp_path: Path, issuer: Issuer, issued: IssuedList) -> None:
+    disk = RecordingDisk()
+    run = start(tmp_path / "state", issuer, disk=disk)
+    feed(run, issuer, issued)
+    disk.broken = True
+    for idx in range(100):
+        run.inbox.take(Kind.DELTA, issued.change(idx))
+        if idx % 30 == 29:
+            run.inbox.take(Kind.SNAPSHOT, issued.snapshot())
+    assert run.inbox.disk_health == "the floors can't be written (Input/output error)"
+    assert start(tmp_path / "state", issuer).version() == 1, "a restart without network still decides"
 
 
 def test_one_file_that_can_not_be_written_holds_up_no_other(tmp_path: Path, issuer: Issuer, issued: IssuedList) -> None:
@@ -273,6 +288,13 @@ def test_one_file_that_can_not_be_written_holds_up_no_other(tmp_path: Path, issu
     run.inbox.take(Kind.DELTA, issued.change(7))
     assert run.inbox.disk_health == "a status message can't be written (Is a directory)"
     assert "2.delta" in messages(folder)
+
+
+def test_what_is_written_in_place_is_whole_and_nothing_more(tmp_path: Path) -> None:
+    disk, path = SystemDisk(), tmp_path / "file"
+    for data in (b"long enough", b"short", b"", b"longer than that"):
+        disk.write(path, data)
+        assert path.read_bytes() == data
 
 
 @pytest.fixture
@@ -310,7 +332,7 @@ def test_a_disk_that_is_really_full(tiny_disk: Path, issuer: Issuer, issued: Iss
     assert "No space left on device" in run.inbox.disk_health
     assert run.log.events == ["the state folder has trouble"]
     after = start(folder, issuer)  # restarted on the full disk
-    assert heights(after.store.floors)[0] >= 2
+    assert (heights(after.store.floors)[0], after.version()) == (3, None), "it opens for nobody by what is older"
     filler.unlink()
     run.clock.advance(1.0)
     run.inbox.retry_disk()

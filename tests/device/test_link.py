@@ -18,9 +18,10 @@ from waypass_protocol.messages import LaneState, LiveMessage, MinuteCounts, Stat
 from waypass_protocol.topics import Topics
 from waypass_reader.broker_address import BrokerAddress
 from waypass_reader.clock import ManualClock
+from waypass_reader.disk import Disk, RecordingDisk
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
-from waypass_reader.link import MAX_PAYLOAD, StatusLink
+from waypass_reader.link import MAX_PAYLOAD, STATE_EVERY_NS, StatusLink
 from waypass_reader.log import RecordingLog
 from waypass_reader.store_files import DiskKeeper
 from waypass_server.broker.access import password_line
@@ -61,16 +62,17 @@ def make_linked(
     synchronised: bool = True,
     before_state: Callable[[], None] = lambda: None,
     compact: bool = False,
+    disk: Disk | None = None,
 ) -> Linked:
     log, clock = RecordingLog(), ManualClock(now, synchronised=synchronised)
-    keeper = DiskKeeper(folder, log=log)
+    keeper = DiskKeeper(folder, log=log, disk=disk)
     store = StatusStore(trust=issuer.trust, keeper=keeper, floors=keeper.floors)
     inbox = StatusInbox(store=store, keeper=keeper, clock=clock, log=log)
     inbox.restore()
 
     def state() -> StateMessage:
         before_state()
-        return StateMessage(at=clock.now(), software="test", clock_trusted=True, lists=inbox.rows())
+        return StateMessage(at=clock.now(), software="test", clock_trusted=True, lists=inbox.said())
 
     link = StatusLink(
         address=BrokerAddress(host="127.0.0.1", port=port),
@@ -149,6 +151,28 @@ def test_a_change_reaches_the_reader_and_its_state_says_so(
         wait_for(lambda: reader.version() == issued.version, "the change in memory")
     wait_for(lambda: reader.passing() and server.version(READER, URI) == issued.version, "the newest state")
     assert all(reader.withdrawn(idx) for idx in range(20, 25))
+
+
+def test_a_reader_says_what_is_on_its_disk_and_the_rest_as_soon_as_it_is(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server, disk = publisher(stack, issuer, broker), RecordingDisk()
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = make_linked(issuer, tmp_path / "state", broker.port, disk=disk)
+    reader.link.start()
+    stack.callback(reader.link.close)
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == 1, "a state that says version 1")
+    disk.full = True
+    server.change(issued, 42, iat=NOW)
+    server.head(issued, sequence=2, iat=NOW + 1)
+    wait_for(lambda: reader.version() == 2 and reader.store.view[URI].renewed == NOW + 1, "the change, in memory alone")
+    said = len(server.heard(READER, "state"))
+    wait_for(lambda: reader.passing() and len(server.heard(READER, "state")) > said, "a state after it")
+    assert server.version(READER, URI) == 1
+    disk.full, since = False, reader.clock.now()
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == 2, "a state that says version 2")
+    assert reader.clock.now() - since < STATE_EVERY_NS / 10**9 / 2, "which did not wait until one was due"
 
 
 def test_on_a_thin_link_snapshots_come_in_the_smaller_form(

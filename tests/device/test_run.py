@@ -314,6 +314,35 @@ def test_a_restart_without_network_still_decides(gate: Gate, broker: LocalBroker
         assert reader.terminate() == 0
 
 
+def test_a_gate_decides_by_what_its_disk_could_not_take_and_says_what_that_has(gate: Gate, broker: LocalBroker) -> None:
+    gate.configure(port=broker.port)
+    issued = gate.issuer.status_list()
+    messages, gone = gate.folder / "state" / "messages", gate.folder / "state" / "gone"
+    with Publisher(gate.issuer, broker.host, broker.port) as server, gate.run() as reader:
+        server.snapshot(issued, iat=gate.now)
+        server.head(issued, sequence=1, iat=gate.now)
+        wait_for(lambda: server.version("gate-1", URI) == 1, "version 1")
+        messages.rename(gone)  # root may write anywhere, but not into what is not there
+        server.change(issued, 7, iat=gate.now)
+        server.head(issued, sequence=2, iat=gate.now)
+        wait_for(lambda: "can't be written" in disk_in(server.state("gate-1")), "the trouble is told")
+        gate.show("1", gate.paper(7))
+        wait_for_reasons(reader, ["superseded"])
+        assert server.version("gate-1", URI) == 1
+        gone.rename(messages)
+        wait_for(lambda: server.version("gate-1", URI) == 2, "version 2")
+        wait_for(lambda: disk_in(server.state("gate-1")) == "ok", "and that the disk works again")
+        reader.kill()
+    broker.kill()
+    with gate.run() as reader:
+        gate.show("2", gate.paper(7))
+        wait_for_reasons(reader, ["superseded"])
+
+
+def disk_in(state: StateMessage | None) -> str:
+    return "" if state is None else state.health["disk"]
+
+
 def test_a_killed_readers_last_will_says_offline(gate: Gate, broker: LocalBroker) -> None:
     gate.configure(port=broker.port)
     with Publisher(gate.issuer, broker.host, broker.port) as server, gate.run() as reader:

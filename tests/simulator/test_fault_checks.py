@@ -37,6 +37,14 @@ def opened(number: int, *, said: int, held: int, at: int = 50) -> dict[str, Any]
     return {"event": "open", "reader": "r", "pass": number, "said": said, "held": held, "at_ns": at * 10**9}
 
 
+def said(version: int) -> dict[str, Any]:
+    return {"event": "said", "reader": "r", "list": URI, "version": version}
+
+
+def reboot(disk: str, version: int | None) -> dict[str, Any]:
+    return {"event": "reboot", "reader": "r", "disk": disk, "lists": {} if version is None else {URI: version}}
+
+
 def end(version: int, digest: str | None = None) -> dict[str, Any]:
     held = {URI: [version, digest or TRUTH.digests[URI, version], 1]}
     return {"event": "end", "readers": [{"reader": "r", "lists": held}]}
@@ -94,6 +102,47 @@ def test_what_a_reader_does_wrong_is_found(name: str, event: Mapping[str, Any], 
     judge = judged(FACTS, [*GOOD, dict(event)])
     assert breach in judge.breaches
     assert set(judge.breaches) <= set(BREACHES)
+    assert any(message in example for example in judge.examples[breach])
+
+
+@pytest.mark.parametrize(
+    ("name", "events"),
+    [
+        ("full, and nothing held", [reboot("full", None), swap(4), end(4)]),
+        ("broken, and what was said held", [reboot("broken", 2), swap(2, restored=True), swap(4), end(4)]),
+        ("broken, and more than that", [reboot("broken", 4), swap(4, restored=True), end(4)]),
+        ("well", [reboot("ok", 4), swap(4, restored=True), end(4)]),
+    ],
+)
+def test_what_a_disk_did_not_take_may_come_again(name: str, events: list[dict[str, Any]]) -> None:
+    assert dict(judged(FACTS, [*GOOD, said(2), *events]).breaches) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "breach", "message"),
+    [
+        (
+            "full, and older than held",
+            [reboot("full", 2), swap(2, restored=True)],
+            "older",
+            "version 2 of wp:17 after 4",
+        ),
+        (
+            "broken, older than said",
+            [reboot("broken", 1), swap(1, restored=True)],
+            "older",
+            "version 1 of wp:17 after 2",
+        ),
+        ("broken, and nothing held", [reboot("broken", None)], "forgot", "r: it had told of version 2 of wp:17"),
+        ("well, and older", [reboot("ok", 2), swap(2, restored=True)], "older", "version 2 of wp:17 after 4"),
+        ("well, and swapped again", [reboot("ok", None), swap(4)], "twice", "version 4 of wp:17 was swapped in before"),
+        ("said before, swapped again", [reboot("full", None), swap(2)], "twice", "version 2 of wp:17"),
+    ],
+)
+def test_what_a_disk_is_no_excuse_for_is_found(
+    name: str, events: list[dict[str, Any]], breach: str, message: str
+) -> None:
+    judge = judged(FACTS, [*GOOD, said(2), *events])
     assert any(message in example for example in judge.examples[breach])
 
 

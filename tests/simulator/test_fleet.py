@@ -82,7 +82,7 @@ def test_every_reader_verifies_and_holds_what_is_published(broker: LocalBroker, 
 
 def test_whatever_happens_to_readers_they_come_back_to_the_present(broker: LocalBroker, issuer: Issuer) -> None:
     events = HeardEvents()
-    chosen = plan(issuer, broker, readers=14, habits=list(Habit), pace=0.8, calm_after=4.0, seed=7)
+    chosen = plan(issuer, broker, readers=18, habits=list(Habit), pace=0.8, calm_after=4.0, seed=7)
     with (
         Publisher(issuer, broker.host, broker.port) as publisher,
         running(chosen, events) as fleet,
@@ -98,7 +98,7 @@ def test_whatever_happens_to_readers_they_come_back_to_the_present(broker: Local
                 publisher.snapshot(issued, iat=now())
         wait_until_held(fleet, issued)
     happened = {kind for member in fleet.full for kind in member.happened}
-    assert happened == {"sleeper", "flapping", "rebooting", "clock", "disk"}
+    assert happened == {"sleeper", "flapping", "rebooting", "clock", "disk", "full-rebooting", "broken-rebooting"}
     assert any(each["restored"] for each in events.of("swap"))
     late = [member for member in fleet.full if member.reader.name == "fleet-2"]
     first = next(each for each in events.of("swap") if each["reader"] == late[0].reader.name)

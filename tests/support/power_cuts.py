@@ -2,8 +2,8 @@
 
 The model is the strictest that POSIX allows:
 
-1. a file that is being written may hold what it held, nothing, a part, or the right length of nothing but zeros, until
-   its `fsync` came back
+1. a file that is being written may hold what it held, nothing, a part, the right length of nothing but zeros, or a
+   part and after it what it held, until its `fsync` came back
 2. a new name, a changed one and one that was removed may each be on the medium or not, in any combination, until
    the folder was synced; also the name of a new file that was itself synced
 3. what was synced is there
@@ -86,7 +86,8 @@ def moments(steps: list[Step]) -> Iterator[tuple[int, dict[Path, bytes]]]:
                 file = _File(contents=[])
                 medium.change(_Change(path=step.path, file=file))
             half = step.data[: len(step.data) // 2]
-            file.contents = [*before, b"", half, bytes(len(step.data)), step.data]
+            mixed = [half + old[len(half) :] for old in before]
+            file.contents = [*before, b"", half, bytes(len(step.data)), *mixed, step.data]
             yield from ((done, world) for world in medium.worlds())
             file.contents = [step.data]
         elif step.act is Act.RENAME:

@@ -54,7 +54,7 @@ class RealReader:
             inbox=inbox,
             clock=clock,
             log=self.log,
-            state=lambda: StateMessage(at=clock.now(), software="test", clock_trusted=True, lists=inbox.rows()),
+            state=lambda: StateMessage(at=clock.now(), software="test", clock_trusted=True, lists=inbox.said()),
         )
         self.link.start()
 

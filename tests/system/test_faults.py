@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.support.brokers import BrokerKind, LocalBroker
 from tests.support.fleets import wait_until_held
+from tests.support.gate_disk import GateDisk
 from tests.support.issuing import HOUR, SCOPE, IssuedList, Issuer, make_issuer, signer
 from tests.support.publishing import Publisher, wait_for
 
@@ -22,6 +23,7 @@ from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import HeldList, Keeper, Kind, MemoryKeeper, Receipt, StatusStore
 from waypass_protocol.floors import Floors
 from waypass_protocol.keys import TrustSet, Use
+from waypass_protocol.messages import StateMessage
 from waypass_protocol.passes import PASS_PREFIX, Place, decode_base45, pass_text
 from waypass_protocol.policy import Policy
 from waypass_protocol.reasons import Decision, Outcome, Reason
@@ -32,6 +34,7 @@ from waypass_simulator.faults.meddler import Meddler
 from waypass_simulator.faults.witness import Witness
 from waypass_simulator.fleet.events import HeardEvents
 from waypass_simulator.fleet.fleet import Fleet, FleetPlan, running
+from waypass_simulator.fleet.kept import DiskState, Kept
 from waypass_simulator.fleet.link import Address
 from waypass_simulator.fleet.reader import FleetReader, ShownPass
 
@@ -231,15 +234,109 @@ def test_a_reader_with_a_full_disk_still_follows_and_comes_back_with_what_was_wr
         reader = made.fleet.full[0].reader
         made.withdraw(0)
         wait_until_held(made.fleet, made.issued)
-        made.fleet.do(reader.kept.fill)
+        made.fleet.do(partial(reader.disk_becomes, DiskState.FULL))
         made.withdraw(1)
         wait_until_held(made.fleet, made.issued)
         assert not opens(made, reader, 1), "a withdrawal counts though it can't be written"
-        made.fleet.do(reader.kept.make_room)
+        made.fleet.do(partial(reader.disk_becomes, DiskState.OK))
         made.withdraw(2)
         wait_until_held(made.fleet, made.issued)
         made.fleet.do(reader.reboot)
         assert _version(reader) == made.issued.version
+
+
+class SaysWhatItsDiskLacks(FleetReader):
+    """Broken: says the version that it has in memory, whatever its disk took."""
+
+    def state(self) -> StateMessage:
+        said = super().state()
+        rows = {row.uri: row for row in said.lists}
+        held = self.store.view.items()
+        newest = (replace(rows[uri], version=each.version, digest=each.digest.hex()) for uri, each in held)
+        return replace(said, lists=tuple(newest))
+
+
+class TidiesTooSoon(Kept):
+    """Broken: removes what a new base replaces before that is written."""
+
+    def forget_unneeded(self, store: StatusStore, uri: str) -> None:
+        waiting, self._waiting = self._waiting, {}
+        super().forget_unneeded(store, uri)
+        self._waiting = waiting
+
+
+class NeedsRoomForFloors(Kept):
+    """Broken: a full disk takes no floors."""
+
+    def keep_floors(self, floors: Floors) -> None:
+        if self.state is DiskState.OK:
+            super().keep_floors(floors)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "broken", "kept", "breaches"),
+    [
+        ("in memory, full", DiskState.FULL, FleetReader, Kept, set()),
+        ("in memory, broken", DiskState.BROKEN, FleetReader, Kept, set()),
+        ("a gate's, full", DiskState.FULL, FleetReader, GateDisk, set()),
+        ("a gate's, broken", DiskState.BROKEN, FleetReader, GateDisk, set()),
+        ("says more, in memory", DiskState.BROKEN, SaysWhatItsDiskLacks, Kept, {"older", "opened", "twice"}),
+        ("says more, a gate's", DiskState.BROKEN, SaysWhatItsDiskLacks, GateDisk, {"older", "opened", "twice"}),
+        ("tidies too soon", DiskState.BROKEN, FleetReader, TidiesTooSoon, {"forgot"}),
+        ("needs room for floors", DiskState.FULL, FleetReader, NeedsRoomForFloors, {"older"}),
+    ],
+)
+def test_a_reboot_while_the_disk_takes_nothing_takes_back_nothing_that_was_said(
+    name: str,
+    state: DiskState,
+    broken: type[FleetReader],
+    kept: type[Kept] | type[GateDisk],
+    breaches: set[str],
+    broker: LocalBroker,
+    tmp_path: Path,
+) -> None:
+    """As the habits `full-rebooting` and `broken-rebooting` have it; the third reader is broken, and is found."""
+
+    def make(**members: Any) -> FleetReader:
+        bad = members["name"] == "fleet-3"
+        fitting = kept if bad or kept is GateDisk else Kept
+        disk = GateDisk(tmp_path / members["name"]) if fitting is GateDisk else fitting()  # type: ignore[call-arg]
+        return (broken if bad else FleetReader)(**members, kept=disk)
+
+    with scene(broker, f"disk-{random.Random(name).randrange(10**9)}", make_reader=make) as made:
+        uri, members = made.issued.uri, made.fleet.full
+        for number in range(WITHDRAWN // 2):
+            made.withdraw(number)
+        wait_until_held(made.fleet, made.issued)
+        before = made.issued.version
+        wait_for(lambda: all(each.reader.said.get(uri) == before for each in members), "all say what they hold")
+        for each in members:
+            made.fleet.do(partial(each.reader.disk_becomes, state))
+        for number in range(WITHDRAWN // 2, WITHDRAWN):
+            made.withdraw(number)
+        wait_until_held(made.fleet, made.issued)
+        _publish_to_those_who_need_it(made, made.issued.snapshot(iat=now()))
+        says_more = broken is SaysWhatItsDiskLacks
+        bad = members[2].reader
+        wait_for(lambda: not says_more or bad.said[uri] == made.issued.version, "the third says more than it may")
+        for each in members:
+            made.fleet.do(each.reader.tidy)
+            made.fleet.do(each.link.drop)
+            made.fleet.do(each.reader.reboot)
+        good = [each.reader for each in members if each.reader is not bad]
+        assert {reader.said[uri] for reader in good} == {before}
+        assert {_version(reader) for reader in good} == {0 if state is DiskState.FULL else before}
+        shown = sum(members[2].reasons.values())
+        wait_for(lambda: sum(members[2].reasons.values()) > shown + 6 * WITHDRAWN, "withdrawn passes are shown")
+        for each in members:
+            made.fleet.do(partial(each.reader.disk_becomes, DiskState.OK))
+            made.fleet.do(each.link.open)
+        wait_until_held(made.fleet, made.issued)
+        wait_for(lambda: all(each.reader.said[uri] == made.issued.version for each in members), "all say so")
+    judge = made.judge()
+    assert set(judge.breaches) == breaches, judge.examples
+    assert all("fleet-3" in example for examples in judge.examples.values() for example in examples), judge.examples
+    assert judge.seen["reboot"] == len(members)
 
 
 class ForgetsItsFloors(FleetReader):
@@ -249,7 +346,7 @@ class ForgetsItsFloors(FleetReader):
         return StatusStore(trust=trust, keeper=MemoryKeeper())
 
     def reboot(self, trust: TrustSet | None = None) -> None:
-        self.kept = type(self.kept)()
+        self.kept = Kept()
         super().reboot(trust)
 
 

@@ -8,7 +8,9 @@ What must hold, each with the name under which a breach of it is counted:
 - `twice`: each such place became invalid in one version only, no version was signed with two contents, and no reader
   swapped a version in twice
 - `forged`: every version that a reader swapped in was published, and has its digest
-- `older`: no reader swapped in a version below one that it had
+- `older`: no reader swapped in a version below one that it had; where it rebooted with a disk that took nothing, below
+  one that it had told anybody of
+- `forgot`: a reader that rebooted with such a disk holds each list that it had told anybody of
 - `opened`: no pass was let in by a reader that had told anybody that it holds the version with its withdrawal, or that
   held it
 - `too-old`: while no head could come, no pass was let in later than the policy allows
@@ -25,9 +27,10 @@ from typing import Any
 from waypass_protocol.bits import INVALID, status_at
 from waypass_protocol.passes import Place
 from waypass_simulator.faults.witness import Truth
+from waypass_simulator.fleet.kept import DiskState
 
 EXAMPLES = 3
-BREACHES = ("not-current", "lost", "twice", "forged", "older", "opened", "too-old", "unknown")
+BREACHES = ("not-current", "lost", "twice", "forged", "older", "forgot", "opened", "too-old", "unknown")
 NS = 10**9
 
 
@@ -60,7 +63,8 @@ class Judge:
     examples: dict[str, list[str]] = field(default_factory=dict)
     seen: Counter[str] = field(default_factory=Counter)
     _highest: dict[tuple[str, str], int] = field(default_factory=dict)
-    _swapped: set[tuple[str, str, int]] = field(default_factory=set)
+    _said: dict[str, dict[str, int]] = field(default_factory=dict)
+    _swapped: dict[tuple[str, str], set[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """What can be told without any reader."""
@@ -84,6 +88,11 @@ class Judge:
         match event["event"]:
             case "swap":
                 self._take_swap(event)
+            case "said":
+                said = self._said.setdefault(event["reader"], {})
+                said[event["list"]] = max(event["version"], said.get(event["list"], 0))
+            case "reboot":
+                self._take_reboot(event)
             case "open":
                 self._take_open(event)
             case "end":
@@ -100,9 +109,26 @@ class Judge:
             self._breach("older", f"{what} after {highest}")
         self._highest[reader, uri] = max(version, highest)
         if not event["restored"]:
-            if (reader, uri, version) in self._swapped:
+            swapped = self._swapped.setdefault((reader, uri), set())
+            if version in swapped:
                 self._breach("twice", f"{what} was swapped in before")
-            self._swapped.add((reader, uri, version))
+            swapped.add(version)
+
+    def _take_reboot(self, event: Mapping[str, Any]) -> None:
+        """What a disk did not take has to come again, and may: from the version on that the reader had told of."""
+        if event["disk"] == DiskState.OK:
+            return
+        reader = event["reader"]
+        said = self._said.get(reader, {})
+        for (name, uri), versions in self._swapped.items():
+            if name == reader:
+                versions -= {version for version in versions if version > said.get(uri, 0)}
+        if event["disk"] == DiskState.FULL:  # which takes floors
+            return
+        for uri in [uri for name, uri in self._highest if name == reader]:
+            self._highest[reader, uri] = said.get(uri, 0)
+        for uri in said.keys() - event["lists"].keys():
+            self._breach("forgot", f"{reader}: it had told of version {said[uri]} of {uri}")
 
     def _take_open(self, event: Mapping[str, Any]) -> None:
         number, reader = event["pass"], event["reader"]

@@ -9,7 +9,8 @@ import json
 import signal
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ from waypass_simulator.fleet.events import WrittenEvents
 from waypass_simulator.fleet.fleet import Fleet, FleetPlan
 from waypass_simulator.fleet.habits import Habit
 from waypass_simulator.fleet.link import Address
-from waypass_simulator.fleet.reader import ShownPass
+from waypass_simulator.fleet.reader import FleetReader, ShownPass
 
 FLUSH_SECONDS = 0.05
 
@@ -110,9 +111,9 @@ def plan_of(told: Settings) -> FleetPlan:
     )
 
 
-def run(told: Settings) -> None:
+def run(told: Settings, make_reader: Callable[..., FleetReader] = FleetReader) -> None:
     """Run the fleet. Raises `UsageError`."""
-    plan = plan_of(told)
+    plan = replace(plan_of(told), make_reader=make_reader)
     if told.events is None:
         asyncio.run(_run(plan, WrittenEvents(sys.stdout, only=frozenset({"end"})), told.seconds))
         return

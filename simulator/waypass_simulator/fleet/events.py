@@ -5,6 +5,8 @@ number in the file that the fleet was given: no text of a pass, no index and no 
 
 - `swap`: a full reader's decisions see a version from now on; `digest` is of what it holds, `restored` when it came
   from the reader's disk after a reboot
+- `reboot`: a full reader lost its memory; `disk` is how its disk was then (`kept.DiskState`), `lists` the versions of
+  the lists that it holds by what its disk kept, before the `swap` of each
 - `said`: a reader told the broker which version of a list it holds
 - `open`: a reader let a pass in; `list` is where the pass stands, `said` the highest version that this reader ever
   told anybody of that list, `renewed` the head's time (UNIX seconds) from which the list's age is counted

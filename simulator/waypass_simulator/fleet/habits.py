@@ -1,7 +1,8 @@
 """What goes wrong with a reader of the fleet, drawn from a seed.
 
-Each reader has one habit. `steps_of` gives what happens to it, in the order of time, each with when it is over again;
-nothing of it lasts past the end that it is given, so that a fleet comes to rest.
+Each reader has one habit; two of the habits are of things that meet. `steps_of` gives what happens to a reader, in the
+order of time, each with when it is over again; nothing of it lasts past the end that it is given, so that a fleet comes
+to rest.
 """
 
 import random
@@ -26,6 +27,11 @@ class Habit(StrEnum):
     """Somebody sets its clock an hour ahead or back, and later right again."""
     DISK = "disk"
     """Its disk is full for a while; then it writes what it could not."""
+    FULL_REBOOTING = "full-rebooting"
+    """Its disk is full, and then it loses its memory and its link, and begins without a link with what the disk kept.
+    Later there is room, and the link."""
+    BROKEN_REBOOTING = "broken-rebooting"
+    """The same with a disk that takes nothing at all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +59,8 @@ _MANNERS = {
     Habit.REBOOTING: _Manner(well=(0.5, 2.0), ill=(0.05, 0.3)),
     Habit.CLOCK: _Manner(well=(0.5, 2.0), ill=(0.2, 1.0)),
     Habit.DISK: _Manner(well=(0.5, 2.0), ill=(0.2, 1.0)),
+    Habit.FULL_REBOOTING: _Manner(well=(0.5, 2.0), ill=(0.5, 1.5)),
+    Habit.BROKEN_REBOOTING: _Manner(well=(0.5, 2.0), ill=(0.5, 1.5)),
 }
 CLOCK_ERROR = 3600.0
 

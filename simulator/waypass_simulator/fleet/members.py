@@ -20,6 +20,7 @@ from waypass_protocol.messages import Presence, PresenceMessage, encode_message
 from waypass_protocol.reasons import Reason
 from waypass_protocol.topics import Topics
 from waypass_simulator.fleet.habits import Habit, Step
+from waypass_simulator.fleet.kept import DiskState
 from waypass_simulator.fleet.link import Address, Link, Will
 from waypass_simulator.fleet.reader import FleetReader, ShownPass
 
@@ -124,7 +125,11 @@ class FullMember:
                 self.reader.clock_error = step.amount
                 self._ask_again()
             case Habit.DISK:
-                self.reader.kept.fill()
+                self.reader.disk_becomes(DiskState.FULL)
+            case Habit.FULL_REBOOTING | Habit.BROKEN_REBOOTING:
+                full = step.habit is Habit.FULL_REBOOTING
+                self.reader.disk_becomes(DiskState.FULL if full else DiskState.BROKEN)
+                asyncio.get_running_loop().call_at(start + step.at + step.lasts / 2, self._lose_all)
         asyncio.get_running_loop().call_at(start + step.at + step.lasts, self._end, step, steps, start)
 
     def _end(self, step: Step, steps: Iterator[Step], start: float) -> None:
@@ -138,8 +143,20 @@ class FullMember:
                 self.reader.clock_error = 0.0
                 self._ask_again()
             case Habit.DISK:
-                self.reader.kept.make_room()
+                self._mend_disk()
+            case Habit.FULL_REBOOTING | Habit.BROKEN_REBOOTING:
+                self._mend_disk()
+                self.link.open()
         self.follow(steps, start)
+
+    def _lose_all(self) -> None:
+        """Memory and link; what it decides by then is what the disk kept."""
+        self.link.drop()
+        self.reader.reboot()
+
+    def _mend_disk(self) -> None:
+        if self.reader.disk_becomes(DiskState.OK):
+            self._say_soon()
 
     def _ask_again(self) -> None:
         """The clock was set: what was refused for its time may be good now."""

@@ -13,15 +13,16 @@ from waypass_protocol.admission import Gate, decide
 from waypass_protocol.assembly import Keeper, Kind, Receipt, Report, StatusStore
 from waypass_protocol.errors import Malformed
 from waypass_protocol.floors import Floors
+from waypass_protocol.holdings import Holdings
 from waypass_protocol.keys import HolderSigner, TrustSet
-from waypass_protocol.messages import HeldRow, LaneState, StateMessage
+from waypass_protocol.messages import LaneState, StateMessage
 from waypass_protocol.names import list_name
 from waypass_protocol.passes import pass_text
 from waypass_protocol.presentation import present
 from waypass_protocol.reasons import Decision, Outcome
 from waypass_protocol.reentry import NoReentry
 from waypass_simulator.fleet.events import Events
-from waypass_simulator.fleet.kept import Kept
+from waypass_simulator.fleet.kept import DiskState, Kept, ReaderDisk
 
 SOFTWARE = "waypass-fleet"
 _OF_TIME = frozenset({Report.FROM_THE_FUTURE, Report.EXPIRED, Report.UNKNOWN_KEY})
@@ -50,20 +51,29 @@ class ShownPass:
 class FleetReader:
     """See the module's docstring. One thread at a time."""
 
-    def __init__(self, *, name: str, station: str, trust: TrustSet, events: Events, gate: Gate | None = None) -> None:
-        """Without `gate` it decides nothing."""
+    def __init__(
+        self,
+        *,
+        name: str,
+        station: str,
+        trust: TrustSet,
+        events: Events,
+        gate: Gate | None = None,
+        kept: ReaderDisk | None = None,
+    ) -> None:
+        """Without `gate` it decides nothing; without `kept` its disk is in memory."""
         self.name = name
         self._station = station
         self._trust = trust
         self._events = events
         self._gate = gate
-        self._since: dict[str, float] = {}
+        self._holdings = Holdings()
         self.said: dict[str, int] = {}
         """The highest version of each list that it ever told anybody."""
         self.reports: dict[str, int] = {}
         self.refused_for_time = False
         self.clock_error = 0.0
-        self.kept = Kept()
+        self.kept: ReaderDisk = Kept() if kept is None else kept
         self.store = self.make_store(trust=trust, keeper=self.kept, floors=Floors())
 
     def make_store(self, *, trust: TrustSet, keeper: Keeper, floors: Floors) -> StatusStore:
@@ -77,8 +87,12 @@ class FleetReader:
     def take(self, kind: Kind, data: bytes, *, list_topic: str | None) -> Receipt:
         """Take one message as it came."""
         receipt = self.store.receive(kind, data, now=int(self.now()), list_topic=list_topic)
+        self._holdings.dropped(receipt.dropped)
         if receipt.swapped:
             self._tell_swaps(receipt.swapped, restored=False)
+            self._note_written()
+        if receipt.kept and kind is Kind.HEAD:
+            self._holdings.renewed(self.store.view)
         for report in receipt.reports:
             self.reports[report.value] = self.reports.get(report.value, 0) + 1
             self.refused_for_time = self.refused_for_time or report in _OF_TIME
@@ -89,13 +103,22 @@ class FleetReader:
         for uri in self.store.known_lists():
             self.kept.forget_unneeded(self.store, uri)
 
+    def disk_becomes(self, state: DiskState) -> bool:
+        """Its disk is like this from now on. Whether it says something else of its lists now."""
+        self.kept.become(state)
+        return self._note_written()
+
     def reboot(self, trust: TrustSet | None = None) -> None:
         """Memory is lost; what the disk kept is there. With another trust set, when it was set up anew."""
         self._trust = trust or self._trust
         self.kept.lose_waiting()
         self.store = self.make_store(trust=self._trust, keeper=self.kept, floors=self.kept.floors)
         self.kept.restore(self.store, now=int(self.now()))
-        self._tell_swaps(tuple(self.store.view), restored=True)
+        lists = {uri: held.version for uri, held in self.store.view.items()}
+        self._events.tell("reboot", reader=self.name, disk=self.kept.state.value, lists=lists)
+        self._holdings = Holdings()
+        self._tell_swaps(tuple(lists), restored=True)
+        self._note_written()
 
     def lists_wanted(self) -> frozenset[str]:
         """The names of the lists whose snapshots it needs."""
@@ -106,22 +129,12 @@ class FleetReader:
     def state(self) -> StateMessage:
         """What it says of itself, and has said from now on."""
         now = self.now()
-        rows = tuple(
-            HeldRow(
-                uri=held.uri,
-                version=held.version,
-                digest=held.digest.hex(),
-                age=held.age(int(now)),
-                since=self._since.get(held.uri, now),
-            )
-            for held in self.store.view.values()
-        )
         return StateMessage(
             at=now,
             software=SOFTWARE,
             clock_trusted=self.store.clock_trusted(int(now), synchronised=True),
             station=self._station,
-            lists=rows,
+            lists=self._holdings.said(now=now),
             lanes={"lane-1": LaneState.IDLE},
             health={"disk": self.kept.health},
             reports=dict(self.reports),
@@ -167,11 +180,16 @@ class FleetReader:
             reentry=_NO_REENTRY,
         )
 
+    def _note_written(self) -> bool:
+        """Whether lists are on the disk now that were not."""
+        behind = self._holdings.behind
+        return self._holdings.written(self.store.view, behind - self.kept.lacking(behind))
+
     def _tell_swaps(self, uris: tuple[str, ...], *, restored: bool) -> None:
-        at_ns, now = time.monotonic_ns(), self.now()
+        at_ns = time.monotonic_ns()
+        self._holdings.swapped(uris, now=self.now())
         for uri in uris:
             held = self.store.view[uri]
-            self._since[uri] = now
             self._events.tell(
                 "swap",
                 reader=self.name,
