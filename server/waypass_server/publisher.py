@@ -6,13 +6,17 @@ Rules:
    leave together as the next one. It is woken by `nudge`; every `poll` seconds it looks into the outbox by itself,
    for changes of other processes and for those whose process died between commit and nudge.
 2. Order on the wire: delta, then head. A head goes out after each version and at least every `head_every` seconds.
+   What follows a delta at once follows it on the wire too. After many at once (rule 4) the head waits until they are
+   acknowledged, for it would overtake those that wait for their turn. It waits as long as acknowledgements come: from
+   a broker that gives none for `confirm` seconds readers still have to hear that what did not change is current.
 3. Delta N goes out only when the broker, on this connection, has acknowledged a snapshot of version N - 32 or newer.
    Snapshots are made ahead of need, one at a time and on a thread beside this one (see `versions`), so that no change
    waits for one. Each goes out twice: as the standard has it, and, for thin links, in whichever form is smaller.
 4. At each connection everything retained is published anew: snapshots, and once they are acknowledged the rings, then
    the head. A broker that comes back empty is so refilled; for one that kept everything it is the same content again.
-5. Without a broker versions are made all the same, for those who fetch status lists over HTTP. Nothing is queued: the
-   next connection is told what is true then.
+5. Without a broker versions and snapshots are made all the same, for those who fetch status lists over HTTP: what is
+   stored is never more than a snapshot and the deltas of a ring. Nothing is queued: the next connection is told what
+   is true then.
 6. An error of the database: what is in memory is dropped and loaded again after `retry` seconds, until then nothing
    is signed, and lists grow old at the gates as they should. An error of the bus: rule 4 applies again.
 7. Without a key that may sign status lists nothing is made and nothing is published; the log says so once, and it
@@ -24,7 +28,8 @@ Rules:
 9. A list that has ended (see `versions`; looked for every `end_every` seconds) is not in the next head. What the broker
    retains of it is cleared after that, and anew on another connection until all of it was acknowledged.
 10. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
-   database does not add up, when the network is not defined, or when its lists' URIs are another network's.
+   database does not add up, when the network is not defined, when its lists' URIs are another network's, or when it
+   has more lists than a head can name.
 11. Of several processes on PostgreSQL the one with the seat publishes (`seat`). The others stand by: they make and
    publish nothing, and tell their listeners what the database says. Who comes to the seat loads what is stored and
    begins with rule 4; who has lost it, or finds that another one has taken over, stands by again.
@@ -60,8 +65,8 @@ from waypass_protocol.keys import Use
 from waypass_protocol.status import DELTA_RING, HeadRow
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
-from waypass_server.errors import BusError, ServerError
-from waypass_server.indexes import Allocator, PrefixTaken
+from waypass_server.errors import BusError, NotConfirmed, ServerError
+from waypass_server.indexes import Allocator, PrefixTaken, TooManyLists
 from waypass_server.keyring import NoSigner
 from waypass_server.publiclog import checkpoints
 from waypass_server.seat import FreeSeat, Seat
@@ -222,6 +227,7 @@ class Publisher:
         made = self._make_changes(moment, now)
         if self._bus.state is not BusState.CONNECTED:
             self._refill_wanted = True
+            self._make_snapshots(now)
             self._end_lists(moment, now)
             return
         try:
@@ -307,7 +313,7 @@ class Publisher:
             try:
                 self.turn()
                 self.trouble = None
-            except (TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken) as error:
+            except (TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken, TooManyLists) as error:
                 if isinstance(error, TakenOver) and self._seat.shared:
                     _log.warning("standing by: %s", error)
                     self._seat.give_up()
@@ -346,7 +352,7 @@ class Publisher:
                 due = max(self._gathered_at, moment if nudged else self._look_at)
                 if connected:
                     due = min(due, self._head_at)
-                if moment >= due or (connected and self._made_one()):
+                if moment >= due or (self._seat.held and self._made_one()):
                     return True
                 self._wake.wait(due - moment)
         return False
@@ -371,12 +377,23 @@ class Publisher:
         for name in self._versions.names:
             usable = self._versions.snapshot_usable(name, now)
             self._send_snapshot(self._versions.snapshot(name) if usable else self._versions.renew_snapshot(name, now))
+        deltas = []
         for name in self._versions.names:
             self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
-            for delta in self._versions.ring(name, now):
-                self._send_delta(delta)
+            deltas += [self._send_delta(delta) for delta in self._versions.ring(name, now)]
+        self._await_deltas(deltas)
         self._publish(self._make_head(now), now)
         self._send_checkpoint()
+
+    def _await_deltas(self, receipts: Sequence[Receipt]) -> None:
+        """Rule 2, for many. Raises `BusError` when the connection has ended."""
+        try:
+            for receipt in receipts:
+                receipt.wait(timeout=self._pace.confirm)
+        except NotConfirmed as error:
+            if self._refill_wanted or self._bus.state is not BusState.CONNECTED:
+                raise
+            _log.warning("the head leaves before what it names is acknowledged: %s", error)
 
     def _follow_checkpoint(self, moment: float) -> None:
         """Rule 12."""
@@ -391,19 +408,26 @@ class Publisher:
             self._head_at = moment
 
     def _renew_snapshots(self, now: int) -> None:
-        """Rule 3: send the one that was made, and let the next one be made; here, where there is no thread for it."""
+        """Rule 3: send what was made."""
+        for made in self._make_snapshots(now):
+            self._send_snapshot(made)
+
+    def _make_snapshots(self, now: int) -> list[SignedSnapshot]:
+        """Store the one that was made, and let the next one be made; here, where there is no thread for it."""
+        stored = []
         if self._made_one():
             assert self._making is not None
             making, self._making = self._making, None
             if (made := self._versions.store_snapshot(making.result())) is not None:
-                self._send_snapshot(made)
+                stored.append(made)
         for name in self._versions.names:
             if self._making is None and self._versions.snapshot_due(name, now):
                 if self._workers is None:
-                    self._send_snapshot(self._versions.renew_snapshot(name, now))
+                    stored.append(self._versions.renew_snapshot(name, now))
                 else:
                     self._making = self._workers.submit(self._versions.snapshot_work(name, now))
                     self._making.add_done_callback(self._notify_made)
+        return stored
 
     def _made_one(self) -> bool:
         return self._making is not None and self._making.done()
@@ -455,8 +479,8 @@ class Publisher:
         self._bus.publish(self._topics.compact(snapshot.name), snapshot.compact, qos=1, retain=True)
         self._snapshots[snapshot.name] = snapshot.version, receipt
 
-    def _send_delta(self, delta: SignedDelta) -> None:
-        self._bus.publish(self._topics.delta(delta.name, delta.version), delta.signed, qos=1, retain=True)
+    def _send_delta(self, delta: SignedDelta) -> Receipt:
+        return self._bus.publish(self._topics.delta(delta.name, delta.version), delta.signed, qos=1, retain=True)
 
     def _send_checkpoint(self) -> None:
         if self._versions.checkpoint is not None:

@@ -38,6 +38,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol import bits
+from waypass_protocol.errors import TooLarge
 from waypass_protocol.keys import Signer, Use
 from waypass_protocol.status import (
     DELTA_RING,
@@ -54,7 +55,7 @@ from waypass_server import status_storage
 from waypass_server.database import LOCKED, Database, alone
 from waypass_server.decoys import Decoys
 from waypass_server.errors import ServerError
-from waypass_server.indexes import Allocator, decoys_of
+from waypass_server.indexes import Allocator, TooManyLists, decoys_of
 from waypass_server.keyring import IssuerKeys
 from waypass_server.models.network import Network
 from waypass_server.models.status import (
@@ -448,7 +449,10 @@ class Versions:
             checkpoint=self.checkpoint,
         )
         deltas = tuple(each.to_publish() for each in upcoming)
-        signed = sign_head(head, self._signer(now))
+        try:
+            signed = sign_head(head, self._signer(now))
+        except TooLarge as error:  # lists that were opened before anybody counted them
+            raise TooManyLists(f"network {self._network}: {error}") from None
         return Made(deltas=deltas, head=signed, rows=head.rows, committed_at=taken.committed_at), upcoming
 
     def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
