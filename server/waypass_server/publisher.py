@@ -28,13 +28,18 @@ Rules:
 9. A list that has ended (see `versions`; looked for every `end_every` seconds) is not in the next head. What the broker
    retains of it is cleared after that, and anew on another connection until all of it was acknowledged.
 10. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
-   database does not add up, when the network is not defined, when its lists' URIs are another network's, or when it
-   has more lists than a head can name.
+   database does not add up, when the network is not defined, when its lists' URIs are another network's, when it has
+   more lists than a head can name, or when the database is older than what readers hold (rule 13).
 11. Of several processes on PostgreSQL the one with the seat publishes (`seat`). The others stand by: they make and
    publish nothing, and tell their listeners what the database says. Who comes to the seat loads what is stored and
    begins with rule 4; who has lost it, or finds that another one has taken over, stands by again.
 12. The newest checkpoint of the public log is looked for every `poll` seconds, after whatever had to be said; a new one
    is retained under `log/checkpoint` and is in each head from then on, the next of which goes out at once.
+
+13. Before anything is said at a connection, or with lists that were loaded since, the head that the broker retains is
+   looked at. It is stored before it is published, so the database knows it and its versions, whichever process made it;
+   one that says more shows that the database is an older copy (see `versions`). What no accepted key signed tells
+   nothing, nor does a broker that has none. A broker that does not let it be read is asked again with the heads.
 
 SIGKILL, at each point:
 
@@ -61,11 +66,12 @@ from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import Use
-from waypass_protocol.status import DELTA_RING, HeadRow
+from waypass_protocol.status import DELTA_RING, HeadRow, read_head
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
-from waypass_server.errors import BusError, NotConfirmed, ServerError
+from waypass_server.errors import BusError, NotConfirmed, NotConnected, ServerError
 from waypass_server.indexes import Allocator, PrefixTaken, TooManyLists
 from waypass_server.keyring import NoSigner
 from waypass_server.publiclog import checkpoints
@@ -74,6 +80,8 @@ from waypass_server.services import Services
 from waypass_server.status_storage import DamagedStatus
 from waypass_server.versions import (
     Made,
+    OlderThanBroker,
+    Restored,
     SignedDelta,
     SignedSnapshot,
     TakenOver,
@@ -84,6 +92,7 @@ from waypass_server.versions import (
 RING_NEEDS = DELTA_RING // 2
 """How many versions the acknowledged snapshot may be behind a delta."""
 
+_FOR_GOOD = TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken, TooManyLists, Restored, OlderThanBroker
 _log = logging.getLogger(__name__)
 
 
@@ -161,7 +170,7 @@ class Publisher:
         self._clearing: dict[str, Sequence[Receipt]] = {}  # empty until a head without the list has left
         never = float("-inf")
         self._look_at = self._head_at = self._retry_at = self._gathered_at = self._end_at = never
-        self._checkpoint_at = never
+        self._checkpoint_at = self._compare_at = never
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._signed_by: bytes | None = None
         self._accepted: frozenset[bytes] = frozenset()
@@ -224,13 +233,16 @@ class Publisher:
         self._follow_keys(now)
         if not self._versions.loaded:
             self._versions.load(now)
+            self._compare_at = float("-inf")
         made = self._make_changes(moment, now)
         if self._bus.state is not BusState.CONNECTED:
             self._refill_wanted = True
+            self._compare_at = float("-inf")
             self._make_snapshots(now)
             self._end_lists(moment, now)
             return
         try:
+            self._compare(now, moment)
             self._say(made, now, moment)
             self._end_lists(moment, now)
             self._follow_checkpoint(moment)
@@ -242,6 +254,7 @@ class Publisher:
         """There is a new connection to the broker: publish everything anew (rule 4). Called by the bus."""
         with self._wake:
             self._refill_wanted = True
+            self._compare_at = float("-inf")
             self._wake.notify()
 
     def _seat_moved(self) -> None:
@@ -313,7 +326,7 @@ class Publisher:
             try:
                 self.turn()
                 self.trouble = None
-            except (TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken, TooManyLists) as error:
+            except _FOR_GOOD as error:
                 if isinstance(error, TakenOver) and self._seat.shared:
                     _log.warning("standing by: %s", error)
                     self._seat.give_up()
@@ -366,6 +379,27 @@ class Publisher:
             if name not in self._snapshots:  # a list that was opened just now: its snapshot goes before the head
                 self._send_snapshot(self._versions.snapshot(name))
         self._send_head(made)
+
+    def _compare(self, now: int, moment: float) -> None:
+        """Rule 13. Raises `OlderThanBroker`, or `BusError` when the broker does not answer."""
+        if moment < self._compare_at:
+            return
+        self._compare_at = float("inf")
+        try:
+            found = self._bus.retained(self._topics.head, timeout=self._pace.confirm)
+        except (NotConnected, NotConfirmed):
+            self._compare_at = moment
+            raise
+        except BusError as error:
+            _log.warning("what the broker holds is not compared with the database: %s", error)
+            self._compare_at = moment + self._pace.head_every
+            return
+        try:
+            head = read_head(found.get(self._topics.head, b""), self._services.keys.trust_set(), now)
+        except ProtocolError:
+            return
+        if head.network == self._services.settings.network:
+            self._versions.check_not_older(head)
 
     def _refill(self, now: int) -> None:
         """Rule 4."""

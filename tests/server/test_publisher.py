@@ -30,7 +30,7 @@ from tests.support.issuing import NETWORK, NOW
 
 from waypass_protocol import bits
 from waypass_protocol.keys import TrustSet
-from waypass_protocol.status import DELTA_RING, read_delta, read_head, read_snapshot
+from waypass_protocol.status import DELTA_RING, Head, read_delta, read_head, read_snapshot
 from waypass_protocol.topics import Topics
 from waypass_server.bus import MemoryBroker, MemoryBus, Message, Receipt
 from waypass_server.errors import NotConfirmed, NotConnected
@@ -862,3 +862,8 @@ def test_snapshots_are_made_on_another_thread_when_it_runs_by_itself(house: Hous
 def newest(house: House) -> bytes:
     """The head that the broker holds."""
     return (house.broker.held(TOPICS.head) or {})[TOPICS.head]
+
+
+def newest_head(broker: MemoryBroker) -> Head:
+    """The same, read."""
+    return read_head((broker.held(TOPICS.head) or {})[TOPICS.head], TRUST, NOW)
