@@ -29,7 +29,7 @@ from waypass_server.issuing import PassRequest, allocator, issue_bound
 from waypass_server.keyring import Keyring, make_key, write_key
 from waypass_server.models.network import Network, Scope
 from waypass_server.models.people import Person
-from waypass_server.models.status import ListVersion, PassRow, StatusChange, StatusList
+from waypass_server.models.status import ListVersion, PassKind, PassRow, StatusChange, StatusList
 from waypass_server.notices import MemoryOutbox
 from waypass_server.passes import take_away
 from waypass_server.services import Services, SystemClock
@@ -94,7 +94,7 @@ def prepare(services: Services, *, passes: int, lists: int) -> list[IssuedPass]:
         scope = Scope(network_id=network.id, number=SCOPE, name="ride")
         scope.essential = scope.by_grant = scope.needs_evidence = False
         session.add(scope)
-        opened = [allocator(services).open_list(session, network.id, now).id for _ in range(lists)]
+        opened = [allocator(services, PassKind.BOUND).open_list(session, network.id, now).id for _ in range(lists)]
         network_id = network.id
     issued: list[IssuedPass] = []
     while len(issued) < passes:

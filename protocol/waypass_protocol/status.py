@@ -32,6 +32,7 @@ DELTA_RING = 64
 SHA256_LENGTH = 32
 _ENVELOPE = 256
 """Bytes; more than a head's envelope adds to its payload."""
+_LARGEST = (1 << 64) - 1
 
 _ISS, _SUB, _EXP, _IAT = 1, 2, 4, 6
 _TTL, _STATUS_LIST = 65534, 65533
@@ -181,15 +182,26 @@ def sign_delta(delta: Delta, signer: Signer) -> bytes:
 
 
 def sign_head(head: Head, signer: Signer) -> bytes:
-    """The signed message of a head. A checkpoint that would make it too large is left out: gates need the rows."""
-    rows = [[row.uri, row.version, row.digest] for row in head.rows]
-    _read_rows(rows)
-    fields: dict[int, object] = {_ISS: head.network, _IAT: head.iat, _SEQUENCE: head.sequence, _ROWS: rows}
+    """The signed message of a head. A checkpoint that would make it too large is left out: gates need the rows.
+
+    Raises `TooLarge` when the rows alone do, and `Malformed` when a reader would refuse them.
+    """
+    fields = _head_fields(head)
     payload = cbor.encode(fields)
     if head.checkpoint is not None:
         fuller = cbor.encode({**fields, _CHECKPOINT: head.checkpoint})
         payload = fuller if len(fuller) + _ENVELOPE <= MAX_HEAD else payload
-    return sign_envelope(payload, Header.HEAD, signer)
+    signed = sign_envelope(payload, Header.HEAD, signer)
+    if len(signed) > MAX_HEAD:
+        raise TooLarge(f"head: expected at most {MAX_HEAD} bytes, got {len(signed)} with {len(head.rows)} rows")
+    return signed
+
+
+def largest_head(network: str, uris: Sequence[str]) -> int:
+    """The bytes that a head of these lists has at most, whatever their versions, without a checkpoint."""
+    rows = tuple(HeadRow(uri=uri, version=_LARGEST, digest=bytes(SHA256_LENGTH)) for uri in uris)
+    head = Head(network=network, iat=_LARGEST, sequence=_LARGEST, rows=rows)
+    return len(cbor.encode(_head_fields(head))) + _ENVELOPE
 
 
 def encode_indexes(indexes: Sequence[int]) -> bytes:
@@ -231,6 +243,13 @@ def decode_indexes(data: bytes) -> list[int]:
     if shift:
         raise Malformed("delta: the last varint is cut off")
     return indexes
+
+
+def _head_fields(head: Head) -> dict[int, object]:
+    """Without a checkpoint. Raises `Malformed`."""
+    rows = [[row.uri, row.version, row.digest] for row in head.rows]
+    _read_rows(rows)
+    return {_ISS: head.network, _IAT: head.iat, _SEQUENCE: head.sequence, _ROWS: rows}
 
 
 def _claims(snapshot: Snapshot) -> dict[int, object]:

@@ -4,9 +4,8 @@
 2. it is one file, was checked and is on the disk before it has its name; a file that is there is never written over
 3. a copy is put back only if it checks and is a Waypass database; the one that is there only when told so
 4. it is put back by SQLite too: whoever has the database open sees the old one or the new one, never half
-5. afterwards nobody is the publisher of its networks: a server that runs all the same finds that, and stops
-
-What readers hold is newer than a copy: after putting one back, versions are moved forward (`commands.lists`).
+5. afterwards nobody is the publisher of its networks: a server that runs all the same finds that, and stops; and none
+   starts until their lists were moved forward (`commands.lists`), for what readers hold is newer than a copy
 """
 
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from waypass_server.errors import ConfigurationError
+from waypass_server.models.status import RESTORED
 
 
 def sqlite_file(database_url: str) -> Path:
@@ -56,7 +56,13 @@ def put_back(copy: Path, database: Path, *, replace: bool) -> None:
         with closing(sqlite3.connect(database)) as target:
             source.backup(target)
             with target:
-                target.execute("UPDATE status_heads SET holder = ''")
+                target.execute("UPDATE status_heads SET holder = ?", [RESTORED])
+                # Of a network that had no head yet readers may hold one all the same.
+                target.execute(
+                    "INSERT INTO status_heads (network_id, sequence, holder) SELECT id, 0, ? FROM networks"
+                    " WHERE id NOT IN (SELECT network_id FROM status_heads)",
+                    [RESTORED],
+                )
         _sync(database)
         _sync(database.parent)
 

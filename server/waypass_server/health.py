@@ -1,7 +1,7 @@
 """How the server is, in words and numbers that are about nobody.
 
 - it is `ok` when the database can be read, the broker is connected, the publisher publishes or stands by because
-  another process does (`stand-by`), and keys and folder are in order
+  another process does (`stand-by`), keys and folder are in order, and there are fewer than `MANY_LISTS` status lists
 - it is `degraded` when it serves and something of that is missing: gates go on, and lists may be growing old
 - it cannot serve (`Health.cannot_serve`) when the database cannot be read or the publisher has stopped for good
 
@@ -15,6 +15,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from waypass_protocol.keys import Use
 from waypass_server.bus import BusState
@@ -26,6 +27,9 @@ from waypass_server.services import Services
 
 OK = "ok"
 STAND_BY = "stand-by"
+MANY_LISTS = 120
+"""Lists, from which on somebody has to look: a Mosquitto that was not told otherwise drops messages of a refill from
+some 150 on, and each is 256 KiB in a reader."""
 
 
 class PublisherVitals(Protocol):
@@ -69,11 +73,12 @@ class Health:
     publisher: str
     broker: str
     keys: str
+    lists: str
 
     @property
     def ok(self) -> bool:
         """Whether every part is."""
-        parts = {self.database, self.broker, self.keys}
+        parts = {self.database, self.broker, self.keys, self.lists}
         return parts == {OK} and self.publisher in (OK, STAND_BY)
 
     @property
@@ -84,10 +89,12 @@ class Health:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """Numbers of one look: the version of each list by name, and for how many seconds the oldest change has waited."""
+    """Numbers of one look: the version of each list by name, for how many seconds the oldest change has waited, and
+    how many lists have not ended."""
 
     versions: dict[str, int]
     oldest: int
+    lists: int
 
 
 def look(services: Services, vitals: Vitals) -> Health:
@@ -97,6 +104,7 @@ def look(services: Services, vitals: Vitals) -> Health:
         publisher=_publisher(vitals.publisher),
         broker=_broker(vitals.bus),
         keys=_keys(services),
+        lists=_lists(services),
     )
 
 
@@ -118,14 +126,15 @@ def figures(services: Services) -> Figures:
     with services.database.reading() as session:
         since = session.scalar(oldest)
         found = {row.name: row.version for row in session.execute(versions)}
-    return Figures(versions=found, oldest=0 if since is None else max(0, services.now() - since))
+        lists = _count_lists(session, services)
+    return Figures(versions=found, oldest=0 if since is None else max(0, services.now() - since), lists=lists)
 
 
 def metrics(health: Health, figures: Figures | None) -> bytes:
     """The same in the text form of Prometheus; without figures when the database cannot be read."""
     registry = CollectorRegistry()
     parts = Gauge("waypass_server_up", "1 while this part is as it should be.", ["part"], registry=registry)
-    for part in ("database", "publisher", "broker", "keys"):
+    for part in ("database", "publisher", "broker", "keys", "lists"):
         parts.labels(part).set(getattr(health, part) in (OK, STAND_BY))
     Gauge("waypass_server_publishes", "1 where the publisher is that publishes.", registry=registry).set(
         health.publisher == OK
@@ -134,6 +143,7 @@ def metrics(health: Health, figures: Figures | None) -> bytes:
         versions = Gauge("waypass_list_version", "The newest version of a status list.", ["list"], registry=registry)
         for name, version in figures.versions.items():
             versions.labels(name).set(version)
+        Gauge("waypass_lists", "Status lists that have not ended.", registry=registry).set(figures.lists)
         text = "For how long the oldest committed change has waited for a version."
         Gauge("waypass_outbox_oldest_seconds", text, registry=registry).set(figures.oldest)
     return generate_latest(registry)
@@ -146,6 +156,20 @@ def _database(services: Services) -> str:
     except SQLAlchemyError:
         return "unavailable"
     return OK
+
+
+def _lists(services: Services) -> str:
+    try:
+        with services.database.reading() as session:
+            return OK if _count_lists(session, services) < MANY_LISTS else "many"
+    except SQLAlchemyError:
+        return OK  # nobody knows, and the database's part says so
+
+
+def _count_lists(session: Session, services: Services) -> int:
+    mine = Network.name == services.settings.network, StatusList.ended_at.is_(None)
+    query = select(func.count()).select_from(StatusList).join(Network, Network.id == StatusList.network_id)
+    return session.scalar(query.where(*mine)) or 0
 
 
 def _publisher(publisher: PublisherVitals | None) -> str:

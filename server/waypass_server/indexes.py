@@ -1,4 +1,4 @@
-"""Places for passes: random free indexes in the network's open status list.
+"""Places for passes: random free indexes in the network's open status list for their kind.
 
 1. An index is drawn at random among all that are free, so that neighbours in a list say nothing about each other, and
    a batch is spread over the whole list
@@ -7,13 +7,19 @@
 3. a list that is over `full`, or older than `oldest`, gets no more passes: a new one is opened, and taken as soon as it
    has a published version (until then the old one is filled up to `brim`, so that no pass stands in a list that no
    reader can hold yet)
+4. bound and paper passes stand in lists of their own: a list lives as long as its last pass, and one paper pass would
+   keep a list of bound ones alive for a month. A list's name says which it is (`p7`: paper), and no more than the
+   `cnf` of its passes does
+5. no list is opened with which a head could be larger than readers take (`TooManyLists`): before that the open one is
+   filled up to `brim`
 
 What is used is a bit in one of a list's 1,024 blocks, each of which knows how many are free. A draw looks at these
 numbers and then at the blocks that it hits, so it takes as long in an empty list as in one with its last free index.
 
 The list's row is locked while indexes are drawn, so two transactions cannot draw the same one. More are drawn than are
 asked for, and the next batches take of them (`reserve`): they hold the row for reading only, so that it is not closed
-before their passes are there.
+before their passes are there. A list that is too old is not even held: who held it and went on to open the next one
+would wait for others who do the same.
 """
 
 import random
@@ -25,16 +31,18 @@ from dataclasses import dataclass
 from itertools import accumulate, compress
 from typing import TypedDict
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol.bits import LIST_INDEXES
 from waypass_protocol.names import list_name
+from waypass_protocol.status import MAX_HEAD, largest_head
 from waypass_server.database import alone
 from waypass_server.errors import ServerError
 from waypass_server.many_rows import add_rows, rows_of, table_of
 from waypass_server.models.network import Network
-from waypass_server.models.status import Block, Decoy, ListVersion, StatusList
+from waypass_server.models.status import Block, Decoy, ListVersion, PassKind, StatusList
+from waypass_server.refusals import Problem
 from waypass_server.reserve import Reserve
 
 BLOCK = 1024
@@ -53,10 +61,12 @@ _IS_FREE = bytes(each == ord("0") for each in range(256))
 
 _lists = table_of(StatusList)
 _STILL_OPEN = (
-    select(_lists.c.uri, _lists.c.created_at)
-    .where(_lists.c.id == bindparam("list"), _lists.c.closed.is_(False))
+    select(_lists.c.uri)
+    .where(_lists.c.id == bindparam("list"), _lists.c.closed.is_(False), _lists.c.created_at > bindparam("after"))
     .with_for_update(read=True)
 )
+_PAPER = "p"
+"""What the names of lists for paper passes begin with; those of others are numbers alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +88,14 @@ class Places:
     indexes: tuple[int, ...]
 
 
+class TooManyLists(Problem):
+    """A head that names one list more could be larger than readers take."""
+
+    status = 503
+    name = "too-many-lists"
+    title = "No status list can be opened for more passes"
+
+
 class PrefixTaken(ServerError):
     """Another network's lists in this database begin with the same URI."""
 
@@ -90,7 +108,7 @@ def check_prefix(session: Session, network_id: int | None, prefix: str) -> None:
         .where(StatusList.network_id != network_id, StatusList.uri.startswith(prefix, autoescape=True))
     )
     for uri, name in session.execute(query):
-        if uri.removeprefix(prefix).isdecimal():
+        if uri.removeprefix(prefix).removeprefix(_PAPER).isdecimal():
             raise PrefixTaken(
                 f"status_uri_prefix: expected one that no other network of the database has, "
                 f"got {prefix!r}, which is that of network {name}"
@@ -107,8 +125,8 @@ class BlockRow(TypedDict):
 
 
 class Allocator:
-    """Draws places. `draw` must not be predictable outside tests; `uri_prefix` begins each list's URI. Without a
-    `reserve` nothing is drawn ahead."""
+    """Draws places for passes of one `kind`. `draw` must not be predictable outside tests; `uri_prefix` begins each
+    list's URI. Without a `reserve` nothing is drawn ahead."""
 
     def __init__(
         self,
@@ -117,25 +135,28 @@ class Allocator:
         draw: random.Random,
         rules: ListRules | None = None,
         reserve: Reserve | None = None,
+        kind: PassKind = PassKind.BOUND,
     ) -> None:
         self._prefix = uri_prefix
+        self._kind = kind
         self._draw = draw
         self._rules = rules or ListRules()
         self._reserve = reserve or Reserve(most=0)
 
     def allocate(self, session: Session, network_id: int, count: int, now: int) -> Places:
-        """Take `count` indexes in the session's transaction."""
+        """Take `count` indexes in the session's transaction. Raises `TooManyLists`."""
         return self._of_reserve(session, network_id, count, now) or self._drawn(session, network_id, count, now)
 
     def _of_reserve(self, session: Session, network_id: int, count: int, now: int) -> Places | None:
         """Of those that were drawn before, while their list is the one to take from."""
-        taken = self._reserve.take(network_id, count)
+        taken = self._reserve.take((network_id, self._kind), count)
         if taken is None:
             return None
         list_id, indexes = taken
-        row = session.connection().execute(_STILL_OPEN, {"list": list_id}).one_or_none()
-        if row is None or now - row.created_at >= self._rules.oldest:
-            self._reserve.let_go(network_id, list_id)
+        young = {"list": list_id, "after": now - self._rules.oldest}
+        row = session.connection().execute(_STILL_OPEN, young).one_or_none()
+        if row is None:
+            self._reserve.let_go((network_id, self._kind), list_id)
             return None
         return Places(list_id=list_id, uri=row.uri, indexes=tuple(indexes))
 
@@ -145,18 +166,22 @@ class Allocator:
         # Of a list that is only filled until there is another, nothing is kept.
         old = now - chosen.created_at >= self._rules.oldest
         room = 0 if old else max(0, self._rules.full - chosen.allocated - count)
-        drawn = count + min(room, self._reserve.ahead(network_id, count))
+        drawn = count + min(room, self._reserve.ahead((network_id, self._kind), count))
         indexes = self._take(session, chosen.id, drawn)
         chosen.allocated += drawn
-        self._reserve.put_after_commit(session, network_id, chosen.id, indexes[count:])
+        self._reserve.put_after_commit(session, (network_id, self._kind), chosen.id, indexes[count:])
         return Places(list_id=chosen.id, uri=chosen.uri, indexes=tuple(indexes[:count]))
 
     def open_list(self, session: Session, network_id: int, now: int) -> StatusList:
-        """A new list with its decoys; the publisher gives it its first version."""
-        names = session.scalars(select(StatusList.name).where(StatusList.network_id == network_id))
-        number = 1 + max((int(name) for name in names if name.isdecimal()), default=0)
-        uri = f"{self._prefix}{number}"
+        """A new list with its decoys; the publisher gives it its first version. Raises `TooManyLists`."""
+        mark = _PAPER if self._kind is PassKind.PAPER else ""
+        of_kind = StatusList.network_id == network_id, _is_for(self._kind)
+        names = session.scalars(select(StatusList.name).where(*of_kind))
+        numbers = [name.removeprefix(mark) for name in names]
+        number = 1 + max((int(text) for text in numbers if text.isdecimal()), default=0)
+        uri = f"{self._prefix}{mark}{number}"
         check_prefix(session, network_id, self._prefix)
+        _check_head(session, network_id, uri)
         opened = StatusList(
             network_id=network_id, name=list_name(uri), uri=uri, allocated=0, closed=False, created_at=now
         )
@@ -230,11 +255,11 @@ class Allocator:
 
     def _choose(self, session: Session, network_id: int, count: int, now: int) -> StatusList:
         """Rule 3."""
-        open_lists = _lock_open_lists(session, network_id)
+        open_lists = self._lock_open_lists(session, network_id)
         if not open_lists:
             # Another process may just be opening the first one, or may have closed the one that was waited for.
             alone(session, "lists", network_id)
-            open_lists = _lock_open_lists(session, network_id)
+            open_lists = self._lock_open_lists(session, network_id)
         if not open_lists:
             return self.open_list(session, network_id, now)
         current = open_lists[0]
@@ -242,20 +267,43 @@ class Allocator:
         if current.allocated + count <= self._rules.full and not old:
             return current
         # Looked at again: who held the list before may have opened the next one.
-        open_lists = _lock_open_lists(session, network_id)
-        successor = open_lists[1] if len(open_lists) > 1 else self.open_list(session, network_id, now)
+        open_lists = self._lock_open_lists(session, network_id)
+        to_the_brim = current.allocated + count <= self._rules.brim
+        try:
+            successor = open_lists[1] if len(open_lists) > 1 else self.open_list(session, network_id, now)
+        except TooManyLists:
+            if to_the_brim:
+                return current
+            raise
         published = session.get(ListVersion, successor.id) is not None
-        if not published and current.allocated + count <= self._rules.brim:
+        if not published and to_the_brim:
             return current
         current.closed = True
         return successor
 
+    def _lock_open_lists(self, session: Session, network_id: int) -> Sequence[StatusList]:
+        """Oldest first."""
+        is_open = StatusList.network_id == network_id, StatusList.closed.is_(False), _is_for(self._kind)
+        fresh = select(StatusList).where(*is_open).order_by(StatusList.id).execution_options(populate_existing=True)
+        return session.scalars(fresh.with_for_update(key_share=True)).all()
 
-def _lock_open_lists(session: Session, network_id: int) -> Sequence[StatusList]:
-    """Oldest first."""
-    query = select(StatusList).where(StatusList.network_id == network_id, StatusList.closed.is_(False))
-    fresh = query.order_by(StatusList.id).execution_options(populate_existing=True)
-    return session.scalars(fresh.with_for_update(key_share=True)).all()
+
+def _is_for(kind: PassKind) -> ColumnElement[bool]:
+    """Rule 4: whether a list is one for passes of this kind."""
+    for_paper = StatusList.name.startswith(_PAPER)
+    return for_paper if kind is PassKind.PAPER else ~for_paper
+
+
+def _check_head(session: Session, network_id: int, uri: str) -> None:
+    """Rule 5. Raises `TooManyLists`."""
+    network = session.get_one(Network, network_id)
+    alive = StatusList.network_id == network_id, StatusList.ended_at.is_(None)
+    uris = [*session.scalars(select(StatusList.uri).where(*alive)), uri]
+    if (size := largest_head(network.name, uris)) > MAX_HEAD:
+        raise TooManyLists(
+            f"status lists: expected heads of at most {MAX_HEAD} bytes, with {len(uris)} lists they could have {size}; "
+            "lists end with their last pass"
+        )
 
 
 def blocks_with(list_id: int, used: Iterable[int]) -> list[BlockRow]:

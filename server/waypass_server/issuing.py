@@ -151,7 +151,7 @@ def issue_bound(
     alive = count_live(session, person_id, now)
     if alive + len(requests) > ALIVE:
         raise TooManyPasses(f"expected at most {ALIVE} live passes, got {alive} and {len(requests)} more")
-    places = allocator(services).allocate(session, person.network_id, len(requests), now)
+    places = allocator(services, PassKind.BOUND).allocate(session, person.network_id, len(requests), now)
     iat, exp = _times(now, services.settings.pass_life)
     place = Place(uri=places.uri, idx=places.indexes[0])
     any_holder = requests[0].holder
@@ -178,7 +178,7 @@ def issue_paper(
     person = lock_person(session, person_id)
     shown = _aspects_for(scopes, _aspects_until(session, person, now))
     take_away(session, live_passes(session, person_id, now, kind=PassKind.PAPER), now)
-    places = allocator(services).allocate(session, person.network_id, 1, now)
+    places = allocator(services, PassKind.PAPER).allocate(session, person.network_id, 1, now)
     iat, exp = _times(now, services.settings.paper_life)
     place = Place(uri=places.uri, idx=places.indexes[0])
     pass_ = Pass(iat=iat, exp=exp, place=place, aspects=shown, hint=hint)
@@ -211,9 +211,10 @@ def _check_hint(hint: str | None) -> None:
         raise RequestRefused("hint: expected characters that can be seen, and at least one")
 
 
-def allocator(services: Services) -> Allocator:
-    """The allocator of this server's network."""
-    return Allocator(uri_prefix=services.settings.status_uri_prefix, draw=services.indexes, reserve=services.reserve)
+def allocator(services: Services, kind: PassKind) -> Allocator:
+    """The allocator of this server's network for passes of a kind."""
+    prefix = services.settings.status_uri_prefix
+    return Allocator(uri_prefix=prefix, draw=services.indexes, reserve=services.reserve, kind=kind)
 
 
 def _check_proof(network: str, nonce: str, number: int, key: UnprovenKey) -> PassRequest:

@@ -6,13 +6,17 @@ Rules:
    leave together as the next one. It is woken by `nudge`; every `poll` seconds it looks into the outbox by itself,
    for changes of other processes and for those whose process died between commit and nudge.
 2. Order on the wire: delta, then head. A head goes out after each version and at least every `head_every` seconds.
+   What follows a delta at once follows it on the wire too. After many at once (rule 4) the head waits until they are
+   acknowledged, for it would overtake those that wait for their turn. It waits as long as acknowledgements come: from
+   a broker that gives none for `confirm` seconds readers still have to hear that what did not change is current.
 3. Delta N goes out only when the broker, on this connection, has acknowledged a snapshot of version N - 32 or newer.
    Snapshots are made ahead of need, one at a time and on a thread beside this one (see `versions`), so that no change
    waits for one. Each goes out twice: as the standard has it, and, for thin links, in whichever form is smaller.
 4. At each connection everything retained is published anew: snapshots, and once they are acknowledged the rings, then
    the head. A broker that comes back empty is so refilled; for one that kept everything it is the same content again.
-5. Without a broker versions are made all the same, for those who fetch status lists over HTTP. Nothing is queued: the
-   next connection is told what is true then.
+5. Without a broker versions and snapshots are made all the same, for those who fetch status lists over HTTP: what is
+   stored is never more than a snapshot and the deltas of a ring. Nothing is queued: the next connection is told what
+   is true then.
 6. An error of the database: what is in memory is dropped and loaded again after `retry` seconds, until then nothing
    is signed, and lists grow old at the gates as they should. An error of the bus: rule 4 applies again.
 7. Without a key that may sign status lists nothing is made and nothing is published; the log says so once, and it
@@ -24,12 +28,18 @@ Rules:
 9. A list that has ended (see `versions`; looked for every `end_every` seconds) is not in the next head. What the broker
    retains of it is cleared after that, and anew on another connection until all of it was acknowledged.
 10. It stops for good, and says so in the log and in `failure`, when another publisher has taken over, when the
-   database does not add up, when the network is not defined, or when its lists' URIs are another network's.
+   database does not add up, when the network is not defined, when its lists' URIs are another network's, when it has
+   more lists than a head can name, or when the database is older than what readers hold (rule 13).
 11. Of several processes on PostgreSQL the one with the seat publishes (`seat`). The others stand by: they make and
    publish nothing, and tell their listeners what the database says. Who comes to the seat loads what is stored and
    begins with rule 4; who has lost it, or finds that another one has taken over, stands by again.
 12. The newest checkpoint of the public log is looked for every `poll` seconds, after whatever had to be said; a new one
    is retained under `log/checkpoint` and is in each head from then on, the next of which goes out at once.
+
+13. Before anything is said at a connection, or with lists that were loaded since, the head that the broker retains is
+   looked at. It is stored before it is published, so the database knows it and its versions, whichever process made it;
+   one that says more shows that the database is an older copy (see `versions`). What no accepted key signed tells
+   nothing, nor does a broker that has none. A broker that does not let it be read is asked again with the heads.
 
 SIGKILL, at each point:
 
@@ -56,12 +66,13 @@ from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from waypass_protocol.errors import ProtocolError
 from waypass_protocol.keys import Use
-from waypass_protocol.status import DELTA_RING, HeadRow
+from waypass_protocol.status import DELTA_RING, HeadRow, read_head
 from waypass_protocol.topics import Topics
 from waypass_server.bus import BusState, MessageBus, Receipt
-from waypass_server.errors import BusError, ServerError
-from waypass_server.indexes import Allocator, PrefixTaken
+from waypass_server.errors import BusError, NotConfirmed, NotConnected, ServerError
+from waypass_server.indexes import Allocator, PrefixTaken, TooManyLists
 from waypass_server.keyring import NoSigner
 from waypass_server.publiclog import checkpoints
 from waypass_server.seat import FreeSeat, Seat
@@ -69,6 +80,8 @@ from waypass_server.services import Services
 from waypass_server.status_storage import DamagedStatus
 from waypass_server.versions import (
     Made,
+    OlderThanBroker,
+    Restored,
     SignedDelta,
     SignedSnapshot,
     TakenOver,
@@ -79,6 +92,7 @@ from waypass_server.versions import (
 RING_NEEDS = DELTA_RING // 2
 """How many versions the acknowledged snapshot may be behind a delta."""
 
+_FOR_GOOD = TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken, TooManyLists, Restored, OlderThanBroker
 _log = logging.getLogger(__name__)
 
 
@@ -156,7 +170,7 @@ class Publisher:
         self._clearing: dict[str, Sequence[Receipt]] = {}  # empty until a head without the list has left
         never = float("-inf")
         self._look_at = self._head_at = self._retry_at = self._gathered_at = self._end_at = never
-        self._checkpoint_at = never
+        self._checkpoint_at = self._compare_at = never
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._signed_by: bytes | None = None
         self._accepted: frozenset[bytes] = frozenset()
@@ -219,12 +233,16 @@ class Publisher:
         self._follow_keys(now)
         if not self._versions.loaded:
             self._versions.load(now)
+            self._compare_at = float("-inf")
         made = self._make_changes(moment, now)
         if self._bus.state is not BusState.CONNECTED:
             self._refill_wanted = True
+            self._compare_at = float("-inf")
+            self._make_snapshots(now)
             self._end_lists(moment, now)
             return
         try:
+            self._compare(now, moment)
             self._say(made, now, moment)
             self._end_lists(moment, now)
             self._follow_checkpoint(moment)
@@ -236,6 +254,7 @@ class Publisher:
         """There is a new connection to the broker: publish everything anew (rule 4). Called by the bus."""
         with self._wake:
             self._refill_wanted = True
+            self._compare_at = float("-inf")
             self._wake.notify()
 
     def _seat_moved(self) -> None:
@@ -307,7 +326,7 @@ class Publisher:
             try:
                 self.turn()
                 self.trouble = None
-            except (TakenOver, DamagedStatus, UnknownNetwork, PrefixTaken) as error:
+            except _FOR_GOOD as error:
                 if isinstance(error, TakenOver) and self._seat.shared:
                     _log.warning("standing by: %s", error)
                     self._seat.give_up()
@@ -346,7 +365,7 @@ class Publisher:
                 due = max(self._gathered_at, moment if nudged else self._look_at)
                 if connected:
                     due = min(due, self._head_at)
-                if moment >= due or (connected and self._made_one()):
+                if moment >= due or (self._seat.held and self._made_one()):
                     return True
                 self._wake.wait(due - moment)
         return False
@@ -361,6 +380,27 @@ class Publisher:
                 self._send_snapshot(self._versions.snapshot(name))
         self._send_head(made)
 
+    def _compare(self, now: int, moment: float) -> None:
+        """Rule 13. Raises `OlderThanBroker`, or `BusError` when the broker does not answer."""
+        if moment < self._compare_at:
+            return
+        self._compare_at = float("inf")
+        try:
+            found = self._bus.retained(self._topics.head, timeout=self._pace.confirm)
+        except (NotConnected, NotConfirmed):
+            self._compare_at = moment
+            raise
+        except BusError as error:
+            _log.warning("what the broker holds is not compared with the database: %s", error)
+            self._compare_at = moment + self._pace.head_every
+            return
+        try:
+            head = read_head(found.get(self._topics.head, b""), self._services.keys.trust_set(), now)
+        except ProtocolError:
+            return
+        if head.network == self._services.settings.network:
+            self._versions.check_not_older(head)
+
     def _refill(self, now: int) -> None:
         """Rule 4."""
         with self._wake:
@@ -371,12 +411,23 @@ class Publisher:
         for name in self._versions.names:
             usable = self._versions.snapshot_usable(name, now)
             self._send_snapshot(self._versions.snapshot(name) if usable else self._versions.renew_snapshot(name, now))
+        deltas = []
         for name in self._versions.names:
             self._await_snapshot(name, self._versions.version(name) - RING_NEEDS, now)
-            for delta in self._versions.ring(name, now):
-                self._send_delta(delta)
+            deltas += [self._send_delta(delta) for delta in self._versions.ring(name, now)]
+        self._await_deltas(deltas)
         self._publish(self._make_head(now), now)
         self._send_checkpoint()
+
+    def _await_deltas(self, receipts: Sequence[Receipt]) -> None:
+        """Rule 2, for many. Raises `BusError` when the connection has ended."""
+        try:
+            for receipt in receipts:
+                receipt.wait(timeout=self._pace.confirm)
+        except NotConfirmed as error:
+            if self._refill_wanted or self._bus.state is not BusState.CONNECTED:
+                raise
+            _log.warning("the head leaves before what it names is acknowledged: %s", error)
 
     def _follow_checkpoint(self, moment: float) -> None:
         """Rule 12."""
@@ -391,19 +442,26 @@ class Publisher:
             self._head_at = moment
 
     def _renew_snapshots(self, now: int) -> None:
-        """Rule 3: send the one that was made, and let the next one be made; here, where there is no thread for it."""
+        """Rule 3: send what was made."""
+        for made in self._make_snapshots(now):
+            self._send_snapshot(made)
+
+    def _make_snapshots(self, now: int) -> list[SignedSnapshot]:
+        """Store the one that was made, and let the next one be made; here, where there is no thread for it."""
+        stored = []
         if self._made_one():
             assert self._making is not None
             making, self._making = self._making, None
             if (made := self._versions.store_snapshot(making.result())) is not None:
-                self._send_snapshot(made)
+                stored.append(made)
         for name in self._versions.names:
             if self._making is None and self._versions.snapshot_due(name, now):
                 if self._workers is None:
-                    self._send_snapshot(self._versions.renew_snapshot(name, now))
+                    stored.append(self._versions.renew_snapshot(name, now))
                 else:
                     self._making = self._workers.submit(self._versions.snapshot_work(name, now))
                     self._making.add_done_callback(self._notify_made)
+        return stored
 
     def _made_one(self) -> bool:
         return self._making is not None and self._making.done()
@@ -455,8 +513,8 @@ class Publisher:
         self._bus.publish(self._topics.compact(snapshot.name), snapshot.compact, qos=1, retain=True)
         self._snapshots[snapshot.name] = snapshot.version, receipt
 
-    def _send_delta(self, delta: SignedDelta) -> None:
-        self._bus.publish(self._topics.delta(delta.name, delta.version), delta.signed, qos=1, retain=True)
+    def _send_delta(self, delta: SignedDelta) -> Receipt:
+        return self._bus.publish(self._topics.delta(delta.name, delta.version), delta.signed, qos=1, retain=True)
 
     def _send_checkpoint(self) -> None:
         if self._versions.checkpoint is not None:

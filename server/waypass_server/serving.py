@@ -3,7 +3,8 @@
 In this order; what cannot be mended by waiting is one line on standard error and exit code 2:
 
 1. settings, issuer keys and signers are read
-2. the database is opened; it must be in the newest form, and the network must be defined
+2. the database is opened; it must be in the newest form, the network must be defined, and its lists must have been
+   moved forward if it was restored from a copy
 3. the address is bound (a port in use is named), and printed: `server: listening on http://HOST:PORT`
 4. publisher, scheduler and message bus start; a broker that is not there is waited for, and the API works without it.
    Publisher and scheduler have database connections of their own: requests that wait for one hold no withdrawal up
@@ -53,6 +54,7 @@ from waypass_server.services import Services, SystemClock
 from waypass_server.settings import Settings
 from waypass_server.signer_folder import read_signers
 from waypass_server.signin.places import place_of, provider_of
+from waypass_server.versions import check_not_restored
 
 GRACE = 5
 """Seconds that requests which run are given to finish."""
@@ -76,11 +78,13 @@ def run(settings: Settings) -> None:
 
 
 def check_network(services: Services) -> None:
-    """Raises `ConfigurationError`, naming the command, when nobody defined the network yet, and `PrefixTaken`."""
+    """Raises `ConfigurationError`, naming the command, when nobody defined the network yet; or `PrefixTaken` or
+    `Restored`."""
     name = services.settings.network
     with services.database.reading() as session:
         network_id = session.scalars(select(Network.id).where(Network.name == name)).one_or_none()
         check_prefix(session, network_id, services.settings.status_uri_prefix)
+        check_not_restored(session, name)
         if network_id is None:
             raise ConfigurationError(
                 f"network {name} is not defined; run: waypass-server network apply --config FILE NETWORK.toml"

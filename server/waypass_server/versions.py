@@ -23,6 +23,9 @@ What `Versions` promises:
 
 7. A list that is closed and whose passes are all forgotten has ended: in one transaction what was stored of it goes,
    and the next head does not name it. Its row stays, and says whether the broker has let go of it too.
+8. Of a database that is older than what readers hold nothing is made, or versions would be signed a second time with
+   other content: not after `copies.put_back`, which leaves a mark (`Restored`), and not when an accepted key signed a
+   head that says more than the database (`OlderThanBroker`). `advance` moves it forward, and takes the mark away.
 
 One thread uses an object of this class; the work of a snapshot may be done on another (`snapshot_work`).
 """
@@ -38,6 +41,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.orm import Session
 
 from waypass_protocol import bits
+from waypass_protocol.errors import TooLarge
 from waypass_protocol.keys import Signer, Use
 from waypass_protocol.status import (
     DELTA_RING,
@@ -54,10 +58,11 @@ from waypass_server import status_storage
 from waypass_server.database import LOCKED, Database, alone
 from waypass_server.decoys import Decoys
 from waypass_server.errors import ServerError
-from waypass_server.indexes import Allocator, decoys_of
+from waypass_server.indexes import Allocator, TooManyLists, decoys_of
 from waypass_server.keyring import IssuerKeys
 from waypass_server.models.network import Network
 from waypass_server.models.status import (
+    RESTORED,
     ListVersion,
     PublishedHead,
     StatusList,
@@ -75,6 +80,14 @@ _NAME_LENGTH = 16
 
 class TakenOver(ServerError):
     """Another publisher makes this network's versions now."""
+
+
+class Restored(ServerError):
+    """The database was put back from a copy, and its lists were not moved forward since."""
+
+
+class OlderThanBroker(ServerError):
+    """A head at the broker says more than the database knows."""
 
 
 class UnknownNetwork(ServerError):
@@ -166,7 +179,7 @@ class Versions:
         self._keys = keys
         self._allocator = allocator
         self._draw = draw
-        self._holder = random_bytes(_NAME_LENGTH).hex()
+        self._holder = self._stands = random_bytes(_NAME_LENGTH).hex()
         self._network_id = 0
         self.checkpoint: str | None = None
         """The newest checkpoint of the public log, which heads carry."""
@@ -188,20 +201,25 @@ class Versions:
         """The newest version of a list."""
         return self._find(name).version
 
-    def load(self, now: int) -> None:
-        """Take the network over and read its lists; its first one is opened here.
+    def load(self, now: int, *, restored: bool = False) -> None:
+        """Take the network over and read its lists; its first one is opened here. `restored`: whether a mark of rule 8
+        may be there; it stays until `advance`.
 
-        Raises `DamagedStatus`, `UnknownNetwork` or `NoSigner`.
+        Raises `DamagedStatus`, `UnknownNetwork`, `Restored` or `NoSigner`.
         """
         with self._database.changing() as session:
             network_id = session.scalar(select(Network.id).where(Network.name == self._network))
             if network_id is None:
                 raise UnknownNetwork(f"expected network {self._network} in the database (waypass-server network apply)")
             head = session.get(PublishedHead, network_id, with_for_update=LOCKED)
+            if not restored:
+                check_not_restored(session, self._network)
             if head is None:
-                session.add(PublishedHead(network_id=network_id, sequence=0, holder=self._holder))
-            else:
+                head = PublishedHead(network_id=network_id, sequence=0, holder=self._holder)
+                session.add(head)
+            elif head.holder != RESTORED:
                 head.holder = self._holder
+            stands = head.holder
             alive = StatusList.network_id == network_id, StatusList.ended_at.is_(None)
             rows = session.scalars(select(StatusList).where(*alive)).all()
             if not rows:
@@ -213,8 +231,31 @@ class Versions:
             lists = [self._load_list(session, row, now) for row in rows]
             lately = StatusList.network_id == network_id, StatusList.ended_at > now - ENDED_KNOWN
             self.ended = frozenset(session.scalars(select(StatusList.uri).where(*lately)))
-        self._network_id = network_id
+        self._network_id, self._stands = network_id, stands
         self._lists = {each.id: each for each in lists}
+
+    def check_not_older(self, head: Head) -> None:
+        """Rule 8, for a head that an accepted key signed. Raises `OlderThanBroker`."""
+        with self._database.reading() as session:
+            mine = PublishedHead.network_id == self._network_id
+            sequence = session.scalar(select(PublishedHead.sequence).where(mine)) or 0
+        if head.sequence > sequence:
+            raise self._older(f"head {head.sequence}", f"is at {sequence}")
+        held = {each.uri: each for each in self._held()}
+        for row in head.rows:
+            if row.uri not in held:  # it has ended, or was opened after the copy that was moved forward
+                continue
+            ours = held[row.uri]
+            if row.version > ours.version:
+                raise self._older(f"version {row.version} of list {ours.name}", f"is at {ours.version}")
+            if row.version == ours.version and row.digest != ours.digest:
+                raise self._older(f"version {row.version} of list {ours.name}", "has that version with other content")
+
+    def _older(self, there: str, here: str) -> OlderThanBroker:
+        return OlderThanBroker(
+            f"network {self._network}: the broker holds {there}, the database {here}: it is an older copy, and would "
+            "sign versions a second time; stop every server and run: waypass-server lists advance"
+        )
 
     def forget(self) -> None:
         """Load again before the next use (rule 2)."""
@@ -359,11 +400,14 @@ class Versions:
         }
         with self._database.changing() as session:
             self._check_holder(session)
-            session.get_one(PublishedHead, self._network_id).sequence += by
+            head = session.get_one(PublishedHead, self._network_id)
+            head.sequence += by
+            head.holder = self._holder
             for list_id, (_, snapshot) in moved.items():
                 session.get_one(ListVersion, list_id).version = snapshot.version
                 session.merge(_snapshot_row(list_id, snapshot))
                 session.execute(delete(StoredDelta).where(StoredDelta.list_id == list_id))
+        self._stands = self._holder
         for held, snapshot in moved.values():
             held.version, held.snapshot = snapshot.version, snapshot
         return {held.name: held.version for held, _ in moved.values()}
@@ -448,7 +492,10 @@ class Versions:
             checkpoint=self.checkpoint,
         )
         deltas = tuple(each.to_publish() for each in upcoming)
-        signed = sign_head(head, self._signer(now))
+        try:
+            signed = sign_head(head, self._signer(now))
+        except TooLarge as error:  # lists that were opened before anybody counted them
+            raise TooManyLists(f"network {self._network}: {error}") from None
         return Made(deltas=deltas, head=signed, rows=head.rows, committed_at=taken.committed_at), upcoming
 
     def _next(self, connection: Connection, held: _List, wanted: Mapping[int, int], now: int) -> _Next:
@@ -473,11 +520,21 @@ class Versions:
 
     def _check_holder(self, session: Session) -> None:
         mine = PublishedHead.network_id == self._network_id
-        if session.scalar(select(PublishedHead.holder).where(mine).with_for_update(key_share=True)) != self._holder:
+        if session.scalar(select(PublishedHead.holder).where(mine).with_for_update(key_share=True)) != self._stands:
             raise TakenOver(f"another publisher makes the versions of network {self._network} now")
 
     def _sign_snapshot(self, name: str, uri: str, version: int, packed: bytes, now: int) -> SignedSnapshot:
         return make_snapshot(name, uri, version, packed, now=now, signer=self._signer(now))
+
+
+def check_not_restored(session: Session, network: str) -> None:
+    """Rule 8. Raises `Restored`."""
+    query = select(PublishedHead.holder).join(Network, Network.id == PublishedHead.network_id)
+    if session.scalar(query.where(Network.name == network)) == RESTORED:
+        raise Restored(
+            f"network {network}: expected a database whose lists go on, got one that was restored from a copy; readers "
+            "hold newer versions. Run: waypass-server lists advance --config FILE"
+        )
 
 
 def make_snapshot(name: str, uri: str, version: int, packed: bytes, *, now: int, signer: Signer) -> SignedSnapshot:

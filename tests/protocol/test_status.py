@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cbor2
@@ -24,6 +25,7 @@ from waypass_protocol.status import (
     Snapshot,
     decode_indexes,
     encode_indexes,
+    largest_head,
     read_delta,
     read_head,
     read_snapshot,
@@ -219,6 +221,18 @@ def test_each_reads_back() -> None:
 @pytest.mark.parametrize("checkpoint", [b"log", "log"])
 def test_a_head_may_hold_the_reserved_checkpoint(checkpoint: object) -> None:
     assert read_head(signed(H, changed(H, -70014, checkpoint)), ISSUER.trust, NOW).sequence == 3
+
+
+def test_does_not_sign_a_head_over_its_size() -> None:
+    """Whatever the versions, `largest_head` has said so before; and a checkpoint gives way."""
+    uris = [f"wp:{number}" for number in range(2000)]
+    fit = max(number for number in range(0, 2000, 5) if largest_head("metro", uris[:number]) <= MAX_HEAD)
+    assert 1200 < fit < 1400
+    rows = [HeadRow(uri=uri, version=(1 << 64) - 1, digest=bytes(32)) for uri in uris]
+    head = Head(network="metro", iat=NOW, sequence=1, rows=tuple(rows[:fit]), checkpoint="log" * 300)
+    assert read_head(sign_head(head, ISSUER.status), ISSUER.trust, NOW).rows == head.rows
+    with pytest.raises(TooLarge, match=r"head: expected at most 65536 bytes, got \d+ with 1500 rows"):
+        sign_head(replace(head, rows=tuple(rows[:1500])), ISSUER.status)
 
 
 def test_does_not_sign_what_a_reader_refuses() -> None:

@@ -106,6 +106,23 @@ def test_a_list_that_is_full_has_one_successor(services: Services) -> None:
         assert session.scalars(select(StatusList.uri).order_by(StatusList.id)).all() == ["wp:1", "wp:2"]
 
 
+def test_a_list_that_is_too_old_is_followed_by_one_whoever_has_places_of_it(
+    services: Services, clock: SetClock
+) -> None:
+    """Each of them takes of what was drawn ahead, finds that the list is too old, and goes on to open the next one:
+    whoever held the old one meanwhile would wait for all others who do."""
+    for person in range(1, PEOPLE + 1):
+        issue(services, 40, person=person)
+    clock.advance(ListRules().oldest)
+    outcome = together(
+        *(lambda person=person: issue(services, 2, person=person) for person in range(1, PEOPLE + 1)),
+        linger=services.database,
+    )
+    assert outcome.refused == []
+    with services.database.reading() as session:
+        assert session.scalars(select(StatusList.uri).order_by(StatusList.id)).all() == ["wp:1", "wp:2"]
+
+
 def test_a_nonce_that_comes_twice_at_once_counts_once(services: Services) -> None:
     with services.database.changing() as session:
         nonce = make_nonce(session, services, WALLET, NOW)

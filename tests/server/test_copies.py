@@ -6,16 +6,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.server.publishing import add_network, make_services
+from tests.server.publishing import add_network, make_services, memory_bus
+from tests.server.test_key_folder import add_key
 from tests.server.test_publisher import House
 from tests.support.issuing import NETWORK
 from typer.testing import CliRunner, Result
 
-from waypass_server import copies, migrations
+from waypass_protocol.keys import Use
+from waypass_server import copies, migrations, serving
 from waypass_server.application import app
+from waypass_server.bus import MemoryBroker
 from waypass_server.database import Database
 from waypass_server.errors import ConfigurationError
-from waypass_server.versions import TakenOver
+from waypass_server.publisher import Publisher
+from waypass_server.versions import Restored, TakenOver
 
 
 @pytest.fixture
@@ -101,6 +105,32 @@ def test_postgresql_has_programs_of_its_own(tmp_path: Path) -> None:
     config.write_text(f'network = "{NETWORK}"\ndatabase_url = "postgresql+psycopg://u@h/d"\n', encoding="utf-8")
     for command in ("backup", "restore"):
         assert "for PostgreSQL use pg_dump and pg_restore" in refusal(run(command, tmp_path / "copy", config))
+
+
+def test_no_server_starts_on_a_copy_before_its_lists_were_moved_forward(config: Path, tmp_path: Path) -> None:
+    """Also where the copy knows of no head: readers may hold one of a later day."""
+    (tmp_path / "network.toml").write_text(f'name = "{NETWORK}"\n[[scopes]]\nnumber = 1\nname = "ride"\n')
+    for use in (Use.PASS, Use.STATUS):
+        add_key(tmp_path / "keys", use.value, use, nbf=1_700_000_000, days=3660)
+    arguments = ["--config", str(config)]
+    assert CliRunner().invoke(app, ["network", "apply", *arguments, str(tmp_path / "network.toml")]).exit_code == 0
+    copy = tmp_path / "copy.db"
+    for by in (500, 1000):
+        run("backup", copy, config)
+        assert run("restore", copy, config, "--replace").exit_code == 0
+        copy.unlink()
+        for _ in range(2):
+            started = CliRunner().invoke(app, ["serve", *arguments])
+            assert isinstance(started.exception, Restored)
+            assert "one that was restored from a copy" in str(started.exception)
+            assert "Run: waypass-server lists advance" in str(started.exception)
+        services = make_services(tmp_path)
+        with memory_bus(MemoryBroker()) as bus, pytest.raises(Restored, match=f"network {NETWORK}: expected"):
+            Publisher(services, bus).turn()
+        done = CliRunner().invoke(app, ["lists", "advance", *arguments, "--by", str(by)])
+        assert done.exit_code == 0, done.output
+        serving.check_network(services)
+        services.database.close()
 
 
 def test_a_server_that_runs_all_the_same_stops(tmp_path: Path) -> None:

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from tests.server.publishing import add_network, issue, make_services, memory_bus, take_away_some
 from tests.server.test_key_folder import Moments, add_key
+from tests.support.issuing import NOW
 from tests.support.office import Office
 
 from waypass_protocol.keys import Use
 from waypass_server.bus import BusState, MemoryBroker
-from waypass_server.health import OK, Health, Vitals, look
+from waypass_server.health import OK, Health, Vitals, figures, look
 from waypass_server.key_folder import KeyFolder
+from waypass_server.models.network import Network
+from waypass_server.models.status import StatusList
 from waypass_server.publisher import Publisher, Trouble
 from waypass_server.services import Services
 
@@ -59,7 +62,7 @@ def test_what_it_says(
 ) -> None:
     publisher, broker = expected
     found = look(services, vitals)
-    assert found == Health(database=OK, publisher=publisher, broker=broker, keys=OK)
+    assert found == Health(database=OK, publisher=publisher, broker=broker, keys=OK, lists=OK)
     assert (found.ok, found.cannot_serve) == (ok, cannot_serve)
 
 
@@ -101,6 +104,30 @@ def test_no_key_for_passes(tmp_path: Path) -> None:
     assert not found.cannot_serve
 
 
+def test_many_lists(services: Services) -> None:
+    """Those that have ended, and those of another network, do not count."""
+    add_lists(services, 119)
+    with services.database.changing() as session:
+        session.add(Network(id=2, name="buses", created_at=NOW))
+    add_lists(services, 200, network_id=2)
+    add_lists(services, 200, ended_at=NOW)
+    vitals = Vitals(publisher=Runs(), bus=Line())
+    assert look(services, vitals).ok
+    add_lists(services, 1)
+    found = look(services, vitals)
+    assert (found.lists, found.ok, found.cannot_serve) == ("many", False, False)
+    assert figures(services).lists == 120
+
+
+def add_lists(services: Services, count: int, *, network_id: int = 1, ended_at: int | None = None) -> None:
+    with services.database.changing() as session:
+        begin = session.scalar(select(func.count()).select_from(StatusList)) or 0
+        for number in range(begin, begin + count):
+            row = StatusList(network_id=network_id, name=str(number), uri=f"wp:{number}", closed=True, created_at=NOW)
+            row.ended_at = ended_at
+            session.add(row)
+
+
 def test_over_http_without_a_token(office: Office) -> None:
     answer = office.send("GET", "/health")
     assert answer.status_code == 200
@@ -111,6 +138,7 @@ def test_over_http_without_a_token(office: Office) -> None:
         "publisher": "not-running",
         "broker": "not-running",
         "keys": "ok",
+        "lists": "ok",
     }
     office.app.state.vitals = Vitals(publisher=Runs(), bus=Line())
     assert office.send("GET", "/health").json()["status"] == "ok"
@@ -139,8 +167,10 @@ def test_metrics(office: Office) -> None:
         'waypass_server_up{part="publisher"}': 1.0,
         'waypass_server_up{part="broker"}': 1.0,
         'waypass_server_up{part="keys"}': 1.0,
+        'waypass_server_up{part="lists"}': 1.0,
         "waypass_server_publishes": 1.0,
         'waypass_list_version{list="1"}': 1.0,
+        "waypass_lists": 1.0,
         "waypass_outbox_oldest_seconds": 7.0,
     }
 

@@ -12,8 +12,20 @@ from sqlalchemy import func, select, update
 from tests.server.publishing import add_network, make_services
 
 from waypass_protocol.bits import INVALID, LIST_BYTES, LIST_INDEXES, VALID, set_status
+from waypass_protocol.status import MAX_HEAD, largest_head
 from waypass_server.decoys import SMALLEST, Decoys
-from waypass_server.indexes import BLOCK, Allocator, ListRules, Places, blocks_with, decoys_of
+from waypass_server.indexes import (
+    BLOCK,
+    Allocator,
+    ListRules,
+    Places,
+    PrefixTaken,
+    TooManyLists,
+    blocks_with,
+    check_prefix,
+    decoys_of,
+)
+from waypass_server.models.network import Network
 from waypass_server.models.status import Block, ListVersion, PassKind, PassRow, StatusList
 from waypass_server.services import Services
 
@@ -144,6 +156,51 @@ def test_a_list_is_not_filled_over_its_brim(services: Services) -> None:
     assert [take(services, allocator, 4).uri for _ in range(4)] == ["wp:1", "wp:1", "wp:1", "wp:2"]
     with services.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(StatusList)) == 2
+
+
+def test_paper_passes_have_lists_of_their_own(services: Services) -> None:
+    """A list that was opened when there was one for all goes on as one of bound passes."""
+    both = {
+        kind: Allocator(uri_prefix="wp:", draw=random.Random(3), rules=ListRules(full=10, brim=10, decoys=8), kind=kind)
+        for kind in (PassKind.BOUND, PassKind.PAPER)
+    }
+    with services.database.changing() as session:
+        found = [both[kind].allocate(session, 1, 6, NOW).uri for kind in (*PassKind, *PassKind)]
+    assert found == ["wp:1", "wp:p1", "wp:2", "wp:p2"]
+
+
+def test_another_networks_lists_for_paper_take_the_prefix_too(services: Services) -> None:
+    with services.database.changing() as session:
+        paper = Allocator(uri_prefix="wp:", draw=random.Random(3), kind=PassKind.PAPER)
+        paper.open_list(session, 1, NOW)
+        session.add(Network(id=2, name="buses", created_at=NOW))
+        session.flush()
+        with pytest.raises(PrefixTaken, match=r"got 'wp:', which is that of network metro"):
+            check_prefix(session, 2, "wp:")
+
+
+def test_no_list_is_opened_that_a_head_could_not_name(services: Services) -> None:
+    """With a long prefix a head names some 260 lists. The open one is filled up to its brim before that counts."""
+    prefix = f"https://{'h' * 191}/"
+    allocator = Allocator(uri_prefix=prefix, draw=random.Random(3), rules=ListRules(full=6, brim=9, decoys=8))
+    assert take(services, allocator, 6).uri == f"{prefix}1"
+    with services.database.changing() as session:
+        ended = _bare_list(f"{prefix}2", 2)
+        ended.ended_at = NOW
+        session.add_all([ended, *(_bare_list(f"{prefix}{number}", number) for number in range(3, 264))])
+    with services.database.reading() as session:
+        alive = session.scalars(select(StatusList.uri).where(StatusList.ended_at.is_(None))).all()
+    assert largest_head("metro", alive) <= MAX_HEAD < largest_head("metro", [*alive, f"{prefix}264"])
+    assert take(services, allocator, 3).uri == f"{prefix}1"
+    with pytest.raises(TooManyLists, match=r"heads of at most 65536 bytes, with 263 lists they could have 65\d\d\d"):
+        take(services, allocator, 1)
+    with services.database.changing() as session:
+        session.execute(update(StatusList).where(StatusList.name == "7").values(ended_at=NOW))
+    assert take(services, allocator, 1).uri == f"{prefix}264"
+
+
+def _bare_list(uri: str, number: int) -> StatusList:
+    return StatusList(network_id=1, name=str(number), uri=uri, allocated=0, closed=True, created_at=NOW, ended_at=None)
 
 
 CHANGES = st.dictionaries(st.integers(10_000, 20_000), st.just(INVALID), min_size=1, max_size=20)

@@ -30,15 +30,19 @@ from tests.support.issuing import NETWORK, NOW
 
 from waypass_protocol import bits
 from waypass_protocol.keys import TrustSet
-from waypass_protocol.status import read_delta, read_head, read_snapshot
+from waypass_protocol.status import DELTA_RING, Head, read_delta, read_head, read_snapshot
 from waypass_protocol.topics import Topics
 from waypass_server.bus import MemoryBroker, MemoryBus, Message, Receipt
 from waypass_server.errors import NotConfirmed, NotConnected
+from waypass_server.forgetting import KEPT, forget
+from waypass_server.issuing import allocator, issue_paper
 from waypass_server.keyring import IssuerKeys
 from waypass_server.models.status import (
     Block,
     Decoy,
     ListVersion,
+    PassKind,
+    PassRow,
     StatusChange,
     StatusList,
     StoredDelta,
@@ -317,6 +321,86 @@ def test_a_broker_that_comes_back_empty_is_refilled_with_what_changed_meanwhile(
     assert house.gate.refused == []
 
 
+def test_without_a_broker_no_more_is_stored_than_with_one(house: House) -> None:
+    issue(house.services, 200)
+    house.quiet()
+    house.broker.stop()
+    make_changes(house, 100)
+    with house.services.database.reading() as session:
+        deltas = session.scalars(select(StoredDelta.version).order_by(StoredDelta.version)).all()
+        snapshot = session.get_one(StoredSnapshot, 1).version
+    assert _stored_version(house.services) == 101
+    assert snapshot > 101 - SNAPSHOT_EVERY
+    assert DELTA_RING <= len(deltas) <= DELTA_RING + SNAPSHOT_EVERY
+    house.start_broker()
+    house.quiet()
+    assert house.gate.agrees_with(house.services)
+
+
+class Queueing(MemoryBus):
+    """A bus that sends deltas only when somebody waits for one, as paho does with what is past its window, or never."""
+
+    def __init__(self, broker: MemoryBroker, *, sends: bool) -> None:
+        super().__init__(broker)
+        self.sends = sends
+        self.queue: list[tuple[str, bytes, Receipt]] = []
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> Receipt:
+        if "/delta/" not in topic:
+            return super().publish(topic, payload, qos=qos, retain=retain)
+        receipt = WaitedFor(topic, self.send)
+        self.queue.append((topic, payload, receipt))
+        return receipt
+
+    def send(self) -> None:
+        while self.queue and self.sends:
+            topic, payload, receipt = self.queue.pop(0)
+            super().publish(topic, payload, qos=1, retain=True)
+            receipt.confirm()
+
+
+class WaitedFor(Receipt):
+    """Says that somebody waits for it."""
+
+    def __init__(self, topic: str, told: Callable[[], None]) -> None:
+        super().__init__(topic)
+        self._told = told
+
+    def wait(self, *, timeout: float) -> None:
+        self._told()
+        super().wait(timeout=timeout)
+
+
+def test_in_a_refill_the_head_does_not_overtake_the_deltas(house: House) -> None:
+    issue(house.services, 100)
+    house.quiet()
+    make_changes(house, 20)
+    house.arrive()
+    house.seen.clear()
+    queueing = Queueing(house.broker, sends=True)
+    queueing.start()
+    Publisher(house.services, queueing, monotonic=house.steps).turn()
+    house.arrive()
+    queueing.stop()
+    assert house.deltas() == list(range(2, 22))
+    assert house.seen[-1].topic == TOPICS.head
+
+
+def test_a_broker_that_acknowledges_no_deltas_is_told_the_head(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    issue(house.services, 100)
+    house.quiet()
+    make_changes(house, 20)
+    house.arrive()
+    house.seen.clear()
+    queueing = Queueing(house.broker, sends=False)
+    queueing.start()
+    Publisher(house.services, queueing, monotonic=house.steps, pace=Pace(confirm=0.01)).turn()
+    house.arrive()
+    queueing.stop()
+    assert [message.topic for message in house.seen][-1] == TOPICS.head
+    assert "the head leaves before what it names is acknowledged" in caplog.text
+
+
 def test_snapshots_are_signed_anew_before_half_their_life(house: House) -> None:
     house.quiet()
     for _ in range(48):
@@ -341,10 +425,8 @@ def test_a_snapshot_of_a_clock_that_ran_ahead_is_signed_anew(house: House) -> No
 def test_a_list_that_is_opened_later_is_published_before_the_head_that_names_it(house: House) -> None:
     house.quiet()
     house.seen.clear()
-    from waypass_server.issuing import allocator
-
     with house.services.change() as session:
-        allocator(house.services).open_list(session, 1, NOW)
+        allocator(house.services, PassKind.BOUND).open_list(session, 1, NOW)
     house.quiet()
     assert [m.topic for m in house.seen[:3]] == [TOPICS.snapshot("2"), TOPICS.compact("2"), TOPICS.head]
     assert set(house.gate.store.view) == {"wp:1", "wp:2"}
@@ -708,6 +790,51 @@ def test_a_list_that_ended_while_no_broker_was_there_is_cleared_when_one_is(hous
     assert set(retained(house)) == {"2/snapshot", "2/compact"}
 
 
+def test_a_list_of_bound_passes_ends_though_paper_ones_live(house: House) -> None:
+    """A paper pass lives for a month; in a list of bound ones it would keep that list alive as long."""
+    issue(house.services, 20)
+    issue_paper_pass(house.services)
+    house.quiet()
+    with house.services.database.changing() as session:
+        session.execute(update(StatusList).where(StatusList.name == "1").values(closed=True))
+    issue(house.services, 5)  # of the next one
+    house.quiet()
+    house.clock.advance(24 * 3600 - 7200)
+    issue(house.services, 5)
+    house.clock.advance(7200 + KEPT)
+
+    assert forget(house.services) == 25
+    house.turn(60.0)
+    house.quiet()
+
+    rows = read_head(newest(house), TRUST, house.services.now()).rows
+    assert {row.uri for row in rows} == {"wp:2", "wp:p1"}
+    assert house.gate.agrees_with(house.services)
+    assert house.gate.refused == []
+
+
+def test_no_list_has_passes_of_two_kinds(house: House) -> None:
+    """Also when they are followed by new ones, and with places that were drawn ahead."""
+    for _ in range(3):
+        for _ in range(4):
+            issue(house.services, 10)
+            issue_paper_pass(house.services)
+        house.quiet()
+        with house.services.database.changing() as session:
+            session.execute(update(StatusList).values(closed=True))
+    with house.services.database.reading() as session:
+        found = session.execute(select(StatusList.uri, PassRow.kind).join_from(PassRow, StatusList).distinct())
+        kinds = sorted((uri, kind.value) for uri, kind in found)
+    bound, paper = [(f"wp:{number}", "bound") for number in (1, 2, 3)], [(f"wp:p{n}", "paper") for n in (1, 2, 3)]
+    assert kinds == bound + paper
+    assert house.gate.agrees_with(house.services)
+
+
+def issue_paper_pass(services: Services) -> None:
+    with services.change() as session:
+        issue_paper(session, services, 1, (1,), None, services.now())
+
+
 def test_an_open_list_without_passes_does_not_end(house: House) -> None:
     house.quiet()
     house.turn(120.0)
@@ -735,3 +862,8 @@ def test_snapshots_are_made_on_another_thread_when_it_runs_by_itself(house: Hous
 def newest(house: House) -> bytes:
     """The head that the broker holds."""
     return (house.broker.held(TOPICS.head) or {})[TOPICS.head]
+
+
+def newest_head(broker: MemoryBroker) -> Head:
+    """The same, read."""
+    return read_head((broker.held(TOPICS.head) or {})[TOPICS.head], TRUST, NOW)

@@ -12,7 +12,7 @@ from tests.server.publishing import add_network, make_services
 
 from waypass_protocol.bits import LIST_INDEXES
 from waypass_server.indexes import BLOCK, Allocator, ListRules, Places, blocks_with
-from waypass_server.models.status import Block, ListVersion, StatusList
+from waypass_server.models.status import Block, ListVersion, PassKind, StatusList
 from waypass_server.reserve import Reserve
 from waypass_server.services import Services
 
@@ -107,13 +107,13 @@ def test_what_was_rolled_back_is_not_given_out(services: Services) -> None:
     of = allocator(reserve)
     take(services, of, 1)
     take_in_vain(services, of, 100)
-    assert reserve.take(1, 2) is None, "one of the first draw, none of the second"
+    assert reserve.take((1, PassKind.BOUND), 2) is None, "one of the first draw, none of the second"
 
 
 def test_a_savepoint_is_no_commit(services: Services) -> None:
     reserve = Reserve()
     take_in_vain(services, allocator(reserve), 100, nested=True)
-    assert reserve.take(1, 1) is None
+    assert reserve.take((1, PassKind.BOUND), 1) is None
 
 
 def test_what_was_given_out_and_rolled_back_is_nobodys(services: Services) -> None:

@@ -95,6 +95,7 @@ def test_it_serves_without_a_broker_and_stops_when_told(installation: Path) -> N
             "publisher": "ok",
             "broker": "connecting",
             "keys": "ok",
+            "lists": "ok",
         }
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)

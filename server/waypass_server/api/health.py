@@ -17,7 +17,8 @@ router = APIRouter(tags=["health"], responses=RESPONSES)
 
 class HealthOut(Output):
     """`status` is `ok` or `degraded`; each part is `ok` or says in a word what is the matter.
-    `publisher` is `stand-by` where another process on the same database publishes.
+    `publisher` is `stand-by` where another process on the same database publishes; `lists` is `many` from 120 live
+    status lists on.
     """
 
     status: str
@@ -25,6 +26,7 @@ class HealthOut(Output):
     publisher: str
     broker: str
     keys: str
+    lists: str
 
 
 def vitals(request: Request) -> Vitals:
@@ -53,6 +55,7 @@ def read_health(here: ServicesHere, held: VitalsHere, response: Response) -> Hea
         publisher=found.publisher,
         broker=found.broker,
         keys=found.keys,
+        lists=found.lists,
     )
 
 

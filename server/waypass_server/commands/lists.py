@@ -1,9 +1,10 @@
 """`waypass-server lists`: what an operator does to published status lists by hand.
 
-`advance` is for a database that was restored from a copy. Readers never fall behind what they hold, so they refuse or
-ignore the restored versions and head sequences, which are below their floors, and their lists grow old. This command
-moves every list's version and the head's sequence forward past what readers may have seen, with a fresh snapshot of
-what the database says, and readers take that.
+`advance` is for a database that is older than what readers hold: it was restored from a copy, or is a replica that had
+not received everything when it was promoted. A server that finds this does not publish. Readers never fall behind what
+they hold, so they would refuse or ignore the versions and head sequences of such a database, which are below their
+floors, and their lists grow old. This command moves every list's version and the head's sequence forward past what
+readers may have seen, with a fresh snapshot of what the database says, and readers take that.
 
 1. the server must be stopped: on PostgreSQL the command refuses while one publishes; on SQLite one that runs finds
    that its lists were taken over, and stops
@@ -69,7 +70,7 @@ def advance(
             random_bytes=secrets.token_bytes,
         )
         with seat_taken(database, settings.network):
-            versions.load(now)
+            versions.load(now, restored=True)
             moved = versions.advance(by, now)
     finally:
         database.close()

@@ -145,6 +145,10 @@ class StoredSnapshot(Base):
     compact: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+RESTORED = "restored"
+"""The `holder` of a network whose database was put back from a copy: nobody, until its lists were moved forward."""
+
+
 class PublishedHead(Base):
     """The sequence of the newest head of a network, and which publisher may continue it (`holder`)."""
 

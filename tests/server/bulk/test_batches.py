@@ -47,7 +47,7 @@ def with_passes(office: Office, people: int) -> None:
 
 def open_list(office: Office) -> None:
     with office.services.change() as session:
-        allocator(office.services).open_list(session, 1, NOW)
+        allocator(office.services, PassKind.BOUND).open_list(session, 1, NOW)
 
 
 PASS: dict[str, Any] = {
