@@ -12,8 +12,8 @@ import gpiozero
 from waypass_reader.mock_pins import DriverError
 
 
-def pin_errors() -> tuple[type[Exception], ...]:
-    """All of them; `except pin_errors()` asks at the moment when there is one."""
-    known: tuple[type[Exception], ...] = (gpiozero.GPIOZeroError, OSError, DriverError)
+def pin_errors(*besides: type[Exception]) -> tuple[type[Exception], ...]:
+    """All of them, and what the caller knows besides; `except pin_errors()` asks at the moment when there is one."""
+    known: tuple[type[Exception], ...] = (gpiozero.GPIOZeroError, OSError, DriverError, *besides)
     own = getattr(sys.modules.get("lgpio"), "error", None)
     return known if own is None else (*known, own)

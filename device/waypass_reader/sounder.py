@@ -141,7 +141,7 @@ class GpioSounder:
                 played, notes = self._number, self._wanted or ()
             try:
                 self._play(notes, played)
-            except (*pin_errors(), ValueError) as error:
+            except pin_errors(ValueError) as error:
                 self._log.warning("the sounder fails; the gate is silent", lane=self._lane, cause=str(error))
                 return
 
