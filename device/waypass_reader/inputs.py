@@ -11,6 +11,7 @@
 6. What goes wrong while a change is told is logged by its kind: the pins' thread has to go on.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.log import Log
 from waypass_reader.passage import NotOpened
+from waypass_reader.pin_errors import pin_errors
 from waypass_reader.turnstile import TurnstileError
 
 BOUNCE_SECONDS = 0.01
@@ -85,24 +87,29 @@ class Contact:
             self._device = gpiozero.DigitalInputDevice(
                 number, pull_up=active is Level.LOW, bounce_time=BOUNCE_SECONDS, pin_factory=factory
             )
-        except (gpiozero.GPIOZeroError, OSError) as error:
+        except pin_errors() as error:
             raise TurnstileError(f"inputs: pin {number} can't be used: {error}") from error
+        self._number = number
         self._device.when_activated = partial(self._change, True)
         self._device.when_deactivated = partial(self._change, False)
 
     @property
     def active(self) -> bool:
-        """Whether the contact is closed now."""
-        return bool(self._device.is_active)
+        """Whether the contact is closed now. Raises `TurnstileError`."""
+        try:
+            return bool(self._device.is_active)
+        except pin_errors() as error:
+            raise TurnstileError(f"inputs: pin {self._number} can't be read: {error}") from error
 
     def tell_if_active(self) -> None:
-        """Rule 2."""
+        """Rule 2. Raises `TurnstileError`."""
         if self.active:
             self._change(True)
 
     def close(self) -> None:
         """Give the pin back."""
-        self._device.close()
+        with contextlib.suppress(*pin_errors()):
+            self._device.close()
 
     def _change(self, active: bool) -> None:
         """Rule 6."""

@@ -4,7 +4,8 @@
 2. On `open` the turnstile opens, and the lane looks at no frame until it has closed (`lane_machine` says when).
    Everything else shows its aspect and lights *please wait*; the lane goes on looking.
 3. A text is answered once while it stays in view. It is decided again after 2 s without it, or when the lists or the
-   trust in the clock changed; one that has opened is not, as long as it stays in view.
+   trust in the clock changed; one that has opened is not, as long as it stays in view. What came of nothing is no
+   answer: a barrier that failed, or an opening that was taken back since nobody walked through.
 4. 2 s after the last Waypass text was in view the lane is idle again; a poster with another code does not hold it.
 5. A camera that can't be opened or is lost makes the lane out of order: it says so, and tries again every second.
    A single frame that can't be read is passed over. A turnstile that fails makes it out of order too, and so does
@@ -12,16 +13,19 @@
 6. A source of files ends; then so does the lane.
 7. Staff may open it at any time, from another thread: `Passage` has the rules. For rule 2 that is an opening like any.
 8. What a scanner read is like a frame with one text in it. A scanner that can be opened works: it says nothing before
-   somebody shows a code.
+   somebody shows a code, and nobody does at a gate that is out of order. So while it is silent the lane is looked at,
+   and tries again, every second.
 9. A code that is seen and not read makes an idle lane say what its holder can do: `Prompter` says when, and how long.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from waypass_protocol.messages import LaneState
 from waypass_protocol.reasons import Outcome, OverrideReason
+from waypass_protocol.reentry import Memo
 from waypass_reader.clock import Clock
 from waypass_reader.counts import Counts
 from waypass_reader.deciding import Desk, Footing, is_waypass
@@ -41,6 +45,7 @@ from waypass_reader.turnstile import Turnstile
 FRAME_SECONDS = 0.1
 AWAY_NS = 2 * 10**9
 RETRY_SECONDS = 1.0
+RETRY_NS = 10**9
 WORKS = "ok"
 
 
@@ -60,11 +65,33 @@ class LaneParts:
 
 @dataclass(kw_only=True, slots=True)
 class _Answered:
-    """A text in view that was decided: when it was last seen, on what footing, and whether it opened."""
+    """A text in view that was decided: when it was last seen, on what footing, and whether it opened, with its memo."""
 
     seen_ns: int
     footing: Footing
     opened: bool
+    memo: Memo | None
+
+
+class _Noting:
+    """The desk, as a lane's end knows it: what is taken back, in whatever thread, is noted for the lane's own."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._taken_back: deque[Memo] = deque()
+
+    def opened(self, memo: Memo) -> None:
+        """The lane is open."""
+        self._desk.opened(memo)
+
+    def take_back(self, memo: Memo) -> None:
+        """Nobody walked through."""
+        self._desk.take_back(memo)
+        self._taken_back.append(memo)
+
+    def pop(self) -> Memo | None:
+        """One that was taken back since."""
+        return self._taken_back.popleft() if self._taken_back else None
 
 
 class Lane:
@@ -74,6 +101,7 @@ class Lane:
         self.name = name
         self.camera = WORKS
         self._parts = parts
+        self._memory = _Noting(parts.desk)
         self._passage = Passage(
             name,
             PassageParts(
@@ -83,13 +111,14 @@ class Lane:
                 outlet=parts.outlet,
                 clock=parts.clock,
                 log=parts.log,
-                memory=parts.desk,
+                memory=self._memory,
             ),
             timing=timing,
         )
         self._stopping = threading.Event()
         self._answered: dict[str, _Answered] = {}
         self._seen_ns = 0
+        self._tried_ns = 0
         self._step_ns: int | None = None  # when its thread, while it runs, last came by
         self._unreadable = ReportLimiter()
         self._eye = Eye(name=name)
@@ -165,7 +194,7 @@ class Lane:
         """Look at frames until the source has ended. Raises `SourceLost`."""
         if isinstance(source, TextSource):  # rule 8
             self.camera = WORKS
-            self._passage.mend()
+            self._try_again()
         while not (self._stopping.is_set() or source.ended):
             self._step()
             try:
@@ -179,8 +208,16 @@ class Lane:
             if frame is not None:
                 self.camera = WORKS
                 self._look_if_in_order(frame)
+            elif isinstance(source, TextSource) and self._parts.clock.monotonic_ns() - self._tried_ns >= RETRY_NS:
+                self._try_again()
             self._let_pass()
             self._rest_if_nobody_is_there()
+
+    def _try_again(self) -> None:
+        """Rule 8."""
+        self._tried_ns = self._parts.clock.monotonic_ns()
+        self._passage.check()
+        self._passage.mend()
 
     def _look_if_in_order(self, frame: Frame | Scan) -> None:
         """A frame came, so a lane that was out of order tries to be idle."""
@@ -205,10 +242,7 @@ class Lane:
         judgement = self._parts.desk.judge(waiting)
         decided_ns = self._seen_ns = self._parts.clock.monotonic_ns()
         opened = judgement.decision.outcome is Outcome.OPEN
-        # Whoever stands behind the one that opened has no answer yet.
-        for text in [judgement.text] if opened else waiting:
-            self._answered[text] = _Answered(seen_ns=decided_ns, footing=footing, opened=opened)
-        self._passage.decide(
+        answered = self._passage.decide(
             judgement.decision,
             frame_to_decision_ms=(decided_ns - frame.at_ns) / 1e6,
             decode_ms=(decoded_ns - started_ns) / 1e6,
@@ -216,6 +250,11 @@ class Lane:
             frame_at_ns=frame.at_ns,
             memo=judgement.memo,
         )
+        if answered:
+            # Whoever stands behind the one that opened has no answer yet.
+            for text in [judgement.text] if opened else waiting:
+                memo = judgement.memo
+                self._answered[text] = _Answered(seen_ns=decided_ns, footing=footing, opened=opened, memo=memo)
         if not self.in_order:
             self._stopping.wait(RETRY_SECONDS)
 
@@ -248,6 +287,8 @@ class Lane:
 
     def _forget_who_left(self, now_ns: int) -> None:
         """Texts are remembered while they are in view, and no longer than rule 3 needs."""
+        while (memo := self._memory.pop()) is not None:
+            self._answered = {text: each for text, each in self._answered.items() if each.memo is not memo}
         if self._answered:
             self._answered = {text: each for text, each in self._answered.items() if now_ns - each.seen_ns < AWAY_NS}
 

@@ -21,23 +21,28 @@
 | `staff`, `key-on` | any | decided (open and passed stay) | open the barrier, also out of order |
 | `obeyed` | decided | open, or waiting | the barrier did what it was told |
 | | open, passed | open | one more may go through |
-| `barrier-failed` | idle, seen, decided, waiting | out of order | what was wanted is given up |
+| `barrier-failed` | idle, seen, decided, waiting | out of order | what was wanted is given up; close: lamps go off |
 | | open, passed, annulled | the same | out of order when it has closed |
-| `camera-lost` | idle, seen, waiting | out of order | the same while somebody walks through |
+| `stayed-shut` | open | annulled | it never opened: every opening that is not used is over; close |
+| | any other | | as if the barrier had failed |
+| `camera-lost` | idle, seen, waiting | out of order | close; the same while somebody walks through |
 | `sensor-on` | open | open, or passed | the oldest opening that is not used is: one passage |
 | | idle, seen, decided, waiting, out of order | the same | somebody walked through unasked; not in an emergency |
 | | passed | the same | luggage of whoever passed |
 | `sensor-off` | passed | passed | close, after `quiet` without it |
 | `time` | open | annulled; passed where no sensor can tell | every opening that is not used is over; close |
 | | passed | passed | close, when the sensor was quiet for long enough |
-| | any | | a sensor that is on for `stuck` is stuck: a fault, as if it had been told |
+| | any | | a sensor that is on for `stuck` is stuck: a fault, as if it had been told; close, as for the others |
 | `closed` | seen, waiting, passed, annulled | idle, or out of order | with the crowd's key decided: open anew |
 | `left` | seen, waiting | the same | close |
 | `mended` | out of order | idle, if nothing else is wrong | camera and barrier work; elsewhere it is noted |
+| | decided | idle, or out of order | whoever drives the lane never had an answer: what was wanted is given up |
 | `key-off` | open | annulled | close, unless a pass or staff opened it besides |
 | `release-on`, `release-off` | any | the same | noted, and nothing else: the release is hardware |
 
-What stands in no row changes nothing. Rules that hold whatever happens:
+What ends an opening before its time (`stayed-shut`, `key-off`) makes it passed while somebody is in the sensor, or was
+there less than `quiet` ago: it closes behind them. What stands in no row changes nothing. Rules that hold whatever
+happens:
 
 1. It is open only after a decision that opens, staff, or the crowd's key, and only when the barrier obeyed.
 2. An opening ends once: as passed, as annulled, or, where no sensor can tell, as opened. So there are never two
@@ -45,6 +50,7 @@ What stands in no row changes nothing. Rules that hold whatever happens:
 3. An open lane does not close while its sensor is on: that is a person. Only one that is stuck does not count.
 4. What an annulled pass left in the re-entry memory is taken back, so that the same person may try again; but not after
    `DOUBTED` openings in a row that nobody used. A sensor that sees nobody would else let one code in again and again.
+   A barrier that stayed shut says nothing of the sensor; its lane opens for no pass until it is mended.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,6 +90,7 @@ class Event(StrEnum):
     LEFT = "left"
     CAMERA_LOST = "camera-lost"
     BARRIER_FAILED = "barrier-failed"
+    STAYED_SHUT = "stayed-shut"
     MENDED = "mended"
     KEY_ON = "key-on"
     KEY_OFF = "key-off"
@@ -238,6 +245,20 @@ def _barrier_failed(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
     return _break(replace(lane, wish=None), Fault.BARRIER)
 
 
+def _stayed_shut(lane: LaneNow, at_ns: int, timing: Timing) -> Step:
+    """What it was told and did not do lets nobody through, whatever else can tell."""
+    failed = _break(replace(lane, wish=None), Fault.BARRIER)
+    if failed.lane.phase is not Phase.OPEN:
+        return failed
+    ended = tuple(
+        Ended(ticket=each.ticket, how=None)
+        if each.source is Source.CROWD
+        else Ended(ticket=each.ticket, how=PassageEnd.ANNULLED, take_back=True)
+        for each in lane.owed
+    )
+    return _cut_short(replace(failed.lane, owed=()), ended, at_ns, timing)
+
+
 def _release_on(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
     return Step(lane=replace(lane, released=True))
 
@@ -336,13 +357,23 @@ def _end_all(lane: LaneNow, timing: Timing) -> Step:
     return Step(lane=lane, effects=(*ended, Do.CLOSE))
 
 
-def _key_off(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
+def _key_off(lane: LaneNow, at_ns: int, timing: Timing) -> Step:
     """The key is turned back: what it opened is over, and whoever has an opening of their own keeps it."""
     ended = tuple(Ended(ticket=each.ticket, how=None) for each in lane.owed if each.source is Source.CROWD)
     lane = replace(lane, crowd=False, owed=tuple(each for each in lane.owed if each.source is not Source.CROWD))
     if lane.phase is not Phase.OPEN or lane.owed:
         return Step(lane=lane, effects=ended)
-    return Step(lane=replace(lane, phase=Phase.ANNULLED, closes_ns=None), effects=(*ended, Do.CLOSE))
+    return _cut_short(lane, ended, at_ns, timing)
+
+
+def _cut_short(lane: LaneNow, ended: tuple[Ended, ...], at_ns: int, timing: Timing) -> Step:
+    """No opening is left before the time is over: rule 3."""
+    lane = replace(lane, closes_ns=None)
+    in_sensor = lane.sensor_on_ns is not None and Fault.SENSOR not in lane.faults
+    if in_sensor or lane.quiet_since_ns is not None:
+        then = _time(replace(lane, phase=Phase.PASSED), at_ns, timing)
+        return Step(lane=then.lane, effects=(*ended, *then.effects))
+    return Step(lane=replace(lane, phase=Phase.ANNULLED), effects=(*ended, Do.CLOSE))
 
 
 def _settle(lane: LaneNow) -> Step:
@@ -365,11 +396,13 @@ def _break(lane: LaneNow, fault: Fault) -> Step:
         return Step(lane=lane)
     if lane.phase is Phase.DECIDED and fault is not Fault.BARRIER:
         return Step(lane=lane)  # the barrier is answering at this moment
-    return _rest(lane)
+    return Step(lane=replace(lane, phase=Phase.OUT_OF_ORDER), effects=(Do.CLOSE, Do.SHOW_OUT_OF_ORDER))
 
 
 def _mended(lane: LaneNow, _at_ns: int, _timing: Timing) -> Step:
     lane = replace(lane, faults=lane.faults - {Fault.CAMERA, Fault.BARRIER})
+    if lane.phase is Phase.DECIDED:
+        return _settle(replace(lane, wish=None))
     if lane.phase is not Phase.OUT_OF_ORDER or lane.faults:
         return Step(lane=lane)
     return _settle(lane)
@@ -388,6 +421,7 @@ _FOLLOWS: Mapping[Event, Callable[[LaneNow, int, Timing], Step]] = {
     Event.LEFT: _left,
     Event.CAMERA_LOST: _camera_lost,
     Event.BARRIER_FAILED: _barrier_failed,
+    Event.STAYED_SHUT: _stayed_shut,
     Event.MENDED: _mended,
     Event.KEY_ON: _key_on,
     Event.KEY_OFF: _key_off,

@@ -9,14 +9,19 @@ thread come staff's openings, what the sensor sees, the crowd's key, the emergen
    camera gone and its thread held up by a driver. Only a turnstile that fails and a lane that has ended are not opened.
 3. It closes when whoever it was opened for has passed its sensor, and `open_seconds` after it was last opened if
    nobody did or there is no sensor: to idle, or to out of order if it is.
-4. A lane that is out of order says so once, and is tried again by its own thread (`mend`).
+4. A lane that is out of order says so once, with no lamp lit, and is tried again by its own thread (`mend`). Whatever a
+   barrier raises, foreseen or not, is a barrier that failed; and what nobody foresaw elsewhere leaves no lane half way.
 5. The emergency release is reported and changes nothing but the screens: what it lets go is hardware.
 6. A hint is for whoever stands before an idle lane: it changes its screen, and no barrier, lamp, counter or message.
+
+7. A barrier that turns out to have stayed shut ends what it was opened for at once, as if nobody had come.
 
 What is done takes effect in this order: turnstile, display, counters, network. Nothing of it waits for disk or network.
 """
 
+import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -31,7 +36,7 @@ from waypass_reader.hints import Hint
 from waypass_reader.lane_machine import Do, Ended, Event, Fault, LaneNow, Phase, Timing, step
 from waypass_reader.link import Outlet
 from waypass_reader.log import Log
-from waypass_reader.turnstile import Turnstile, TurnstileError
+from waypass_reader.turnstile import StayedShut, Turnstile, TurnstileError
 from waypass_reader.words import FreeWay
 
 WELL = "ok"
@@ -88,6 +93,7 @@ class Passage:
         self._alarm: threading.Timer | None = None
         self._due_ns: int | None = None
         self._ended = False
+        self._turnstile.watch(self.check)
 
     @property
     def phase(self) -> Phase:
@@ -97,16 +103,17 @@ class Passage:
     @property
     def in_order(self) -> bool:
         """Whether it works; also while staff let somebody through a lane that does not."""
-        return not self._now.faults
+        return _works(self._now)
 
     @property
     def trouble(self) -> str:
         """ "ok", or what staff should know of this lane."""
-        if self._now.faults:
+        now = self._now
+        if not _works(now):
             return self._cause
-        if self._now.crowd:
+        if now.crowd:
             return "held open for a crowd by its key"
-        if self._now.sensor_doubted:
+        if now.sensor_doubted:
             return "its sensor has seen nobody for some openings"
         return WELL
 
@@ -130,8 +137,9 @@ class Passage:
         decide_ms: float = 0.0,
         frame_at_ns: int = 0,
         memo: Memo | None = None,
-    ) -> None:
-        """Rule 1. A turnstile that fails makes the lane out of order; nothing is shown or counted then."""
+    ) -> bool:
+        """Rule 1, and whether it is so now. A turnstile that fails makes the lane out of order, and one that is out of
+        order decides nothing; nothing is shown or counted then, and the memo is taken back."""
         opens = decision.outcome is Outcome.OPEN
         with self._changed:
             now = self._clock.now()
@@ -140,7 +148,7 @@ class Passage:
             if not (obeyed or passing):
                 if memo is not None and self._memory is not None:
                     self._memory.take_back(memo)
-                return
+                return False
             if not passing:
                 self._display.show(
                     Showing(
@@ -160,6 +168,7 @@ class Passage:
                 self._say(LaneState.OPEN if opens else LaneState.WAIT, decision)
             if memo is not None and self._memory is not None:
                 self._memory.opened(memo)
+            return True
 
     def override(self, reason: OverrideReason) -> None:
         """Rule 2. Raises `NotOpened`."""
@@ -218,27 +227,28 @@ class Passage:
     def mend(self) -> bool:
         """Whether the lane works, after trying what can be tried."""
         with self._changed:
-            if self._now.phase is Phase.OUT_OF_ORDER:
-                try:
-                    self._turnstile.idle()
-                except TurnstileError:
-                    return False  # it was said already
-            if not self.in_order or self._now.phase is Phase.OUT_OF_ORDER:
+            half_way = self._now.phase in {Phase.OUT_OF_ORDER, Phase.DECIDED}
+            if half_way and not self._shut():
+                self._step(Event.BARRIER_FAILED)
+                return False
+            if half_way or not self.in_order:
                 crowd = self._step(Event.MENDED)
                 if crowd:
                     self._show_crowd()
             return self.in_order
 
     def check(self) -> None:
-        """Ask the turnstile how it is, also while nobody is there."""
+        """Ask the turnstile how it is, also while nobody is there. Called from any thread.
+
+        What is known of one that is out of order is known; but while it is open for somebody, whether it opened."""
         with self._changed:
-            if self._now.phase is Phase.OUT_OF_ORDER or Fault.BARRIER in self._now.faults:
+            now = self._now
+            known = Fault.BARRIER in now.faults and now.phase is not Phase.OPEN
+            if self._ended or known or now.phase is Phase.OUT_OF_ORDER:
                 return
-            try:
-                self._turnstile.check()
-            except TurnstileError as error:
-                self._note_cause(str(error))
-                self._step(Event.BARRIER_FAILED)
+            trouble = self._try(self._turnstile.check)
+            if trouble is not None:
+                self._step(Event.STAYED_SHUT if isinstance(trouble, StayedShut) else Event.BARRIER_FAILED)
 
     def wait_closed(self, stopping: threading.Event, *, seconds: float) -> bool:
         """If it is open: until it has closed, the lane is stopping or the seconds are over. Whether it was open."""
@@ -274,6 +284,13 @@ class Passage:
 
         `at_ns` is a time that has surely come, whatever the clock says.
         """
+        try:
+            return self._follow(event, memo, at_ns)
+        except Exception as error:  # noqa: BLE001 - rule 4: nobody who is told of it could do more
+            self._give_up(f"unforeseen {type(error).__name__}")
+            return False
+
+    def _follow(self, event: Event, memo: Memo | None, at_ns: int) -> bool:
         obeyed = False
         events = [event]
         while events:
@@ -298,24 +315,22 @@ class Passage:
         return obeyed
 
     def _drive(self, what: Do) -> bool:
-        try:
-            if what is Do.OPEN:
-                self._turnstile.open()
-            else:
-                self._turnstile.wait()
-        except TurnstileError as error:
-            self._refusal = str(error)
-            self._note_cause(self._refusal)
-            return False
-        return True
+        trouble = self._try(self._turnstile.open if what is Do.OPEN else self._turnstile.wait)
+        if trouble is not None:
+            self._refusal = _text_of(trouble)
+        return trouble is None
 
     def _shut(self) -> bool:
+        return self._try(self._turnstile.idle) is None
+
+    def _try(self, what: Callable[[], None]) -> Exception | None:
+        """Rule 4: what the turnstile raised."""
         try:
-            self._turnstile.idle()
-        except TurnstileError as error:
-            self._note_cause(str(error))
-            return False
-        return True
+            what()
+        except Exception as error:  # noqa: BLE001 - a driver raises what it likes
+            self._note_cause(_text_of(error))
+            return error
+        return None
 
     def _end(self, ended: Ended) -> None:
         """An opening is over, or somebody came without one: counted, and told to staff alone."""
@@ -376,19 +391,31 @@ class Passage:
             if alarm is not self._alarm or self._ended:
                 return
             self._alarm = None
-            try:
-                self._step(Event.TIME, at_ns=due_ns)
-            except Exception as error:  # noqa: BLE001 - nobody stands above a timer; the lane's thread must not wait on
-                self._give_up(f"unforeseen {type(error).__name__}")
+            self._step(Event.TIME, at_ns=due_ns)
 
     def _give_up(self, why: str) -> None:
+        """Out of order, whatever it was doing. How far that came nobody knows, so nothing is counted or taken back."""
         self._note_cause(why)
-        then = replace(self._now, phase=Phase.OUT_OF_ORDER, faults=self._now.faults | {Fault.BARRIER}, owed=())
+        then = replace(
+            self._now,
+            phase=Phase.OUT_OF_ORDER,
+            wish=None,
+            owed=(),
+            closes_ns=None,
+            faults=self._now.faults | {Fault.BARRIER},
+        )
         self._note_faults(then)
         self._now = then
         self._memos.clear()
         self.state = LaneState.OUT_OF_ORDER
-        self._set_alarm()
+        for tell in (
+            self._turnstile.idle,
+            lambda: self._display.out_of_order(self.lane),
+            lambda: self._say(LaneState.OUT_OF_ORDER),
+            self._set_alarm,
+        ):
+            with contextlib.suppress(Exception):  # one of them may be what nobody foresaw
+                tell()
         self._changed.notify_all()
 
     def _say(self, state: LaneState, decision: Decision | None = None) -> None:
@@ -402,3 +429,12 @@ class Passage:
             aspect=None if decision is None else decision.aspect,
         )
         self._outlet.say_live(self._said)
+
+
+def _works(now: LaneNow) -> bool:
+    """Also no fault is none while it still has to be mended."""
+    return not now.faults and now.phase is not Phase.OUT_OF_ORDER
+
+
+def _text_of(error: Exception) -> str:
+    return str(error) if isinstance(error, TurnstileError) else f"unforeseen {type(error).__name__}"

@@ -14,6 +14,7 @@ A passive buzzer (`tonal`) needs a pin with PWM; an active one (`buzzer`) any ou
 factory is given, as the turnstile's is.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from waypass_protocol.reasons import Outcome
 from waypass_reader.display import NoDisplay, Showing
 from waypass_reader.errors import ReaderError
 from waypass_reader.log import Log
+from waypass_reader.pin_errors import pin_errors
 from waypass_reader.words import FreeWay
 
 
@@ -92,7 +94,7 @@ class GpioSounder:
                 if kind is Kind.TONAL
                 else gpiozero.Buzzer(pin, pin_factory=factory)
             )
-        except (gpiozero.GPIOZeroError, OSError) as error:
+        except pin_errors() as error:
             cause = str(error) or type(error).__name__  # some of them say nothing
             raise SounderError(f"sounder: pin {pin} can't be used as {kind}: {cause}") from error
         self._notes = MELODIES if kind is Kind.TONAL else RHYTHMS
@@ -120,7 +122,8 @@ class GpioSounder:
             self._ended = True
             self._want(())
         self._thread.join()
-        self._device.close()
+        with contextlib.suppress(*pin_errors()):
+            self._device.close()
 
     def _want(self, notes: Sequence[Note]) -> None:
         with self._changed:
@@ -138,7 +141,7 @@ class GpioSounder:
                 played, notes = self._number, self._wanted or ()
             try:
                 self._play(notes, played)
-            except (gpiozero.GPIOZeroError, OSError, ValueError) as error:
+            except pin_errors(ValueError) as error:
                 self._log.warning("the sounder fails; the gate is silent", lane=self._lane, cause=str(error))
                 return
 

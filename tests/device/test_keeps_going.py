@@ -38,6 +38,7 @@ BOUNDS = {
     ("inputs", "_health"): "one a shared input",
     ("passage", "_memos"): "openings that have not ended; `close` ends them all",
     ("lane", "_answered"): "texts in view, and those of the last 2 s",
+    ("lane", "_taken_back"): "openings that were taken back since its thread came by",
     ("link", "_broken_lanes"): "one a lane",
     ("snapshots", "_due"): "one a list that is behind",
     ("subscriptions", "_asked"): "one a subscription that is not answered",

@@ -25,8 +25,10 @@ from waypass_reader.display import RecordingDisplay
 from waypass_reader.errors import SourceError, SourceLost
 from waypass_reader.frames import Frame, FrameSource, Source
 from waypass_reader.lane import Lane, LaneParts
-from waypass_reader.lane_machine import Timing
+from waypass_reader.lane_machine import DOUBTED, Timing
 from waypass_reader.log import RecordingLog
+from waypass_reader.scanners.serial_line import LineReading
+from waypass_reader.scanners.texts import TextSource
 from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
 
 Step = tuple[str, ...] | SourceError | Callable[[], object]
@@ -86,6 +88,11 @@ class BrokenTurnstile(RecordingTurnstile):
             raise TurnstileError("turnstile: the relay does not move")
         super().open()
 
+    def wait(self) -> None:
+        if self.broken:
+            raise TurnstileError("turnstile: the lamp is out")
+        super().wait()
+
 
 @dataclass(kw_only=True, slots=True)
 class Station:
@@ -130,7 +137,9 @@ class Station:
         self.store.receive(Kind.DELTA, delta, now=int(self.clock.now()))
         self.renew()
 
-    def lane(self, open_source: Callable[[], Source], name: str = "north", *, open_seconds: float = 0.0) -> Lane:
+    def lane(
+        self, open_source: Callable[[], Source], name: str = "north", *, open_seconds: float = 0.0, sensor: bool = False
+    ) -> Lane:
         parts = LaneParts(
             open_source=open_source,
             turnstile=self.turnstile,
@@ -141,7 +150,7 @@ class Station:
             clock=self.clock,
             log=self.log,
         )
-        return Lane(name, parts, timing=Timing(open_ns=int(open_seconds * 1e9)))
+        return Lane(name, parts, timing=Timing(open_ns=int(open_seconds * 1e9), sensor=sensor))
 
     def play(self, *steps: Step) -> list[Reason]:
         """Run a lane over a script; the reasons that its display showed."""
@@ -430,7 +439,7 @@ def test_staff_open_a_lane_that_waits_between_two_tries_of_its_camera(station: S
         wait_for(lambda: lane.state is LaneState.OUT_OF_ORDER, "out of order")
         lane.override(OverrideReason.GATE_FAULT)
         wait_for(lambda: lane.state is LaneState.OUT_OF_ORDER, "out of order again")
-        assert station.turnstile.told == ["open", "idle"]
+        assert station.turnstile.told == ["idle", "open", "idle"]
         assert (lane.in_order, lane.camera) == (False, "camera /dev/video9: there is no such device")
     finally:
         lane.stop()
@@ -478,3 +487,175 @@ def test_a_camera_says_what_is_wrong_until_a_frame_comes(station: Station) -> No
     lanes.append(station.lane(lambda: ScriptedSource(station.clock, next(scripts))))
     lanes[0].run()
     assert said == ["ok", "camera: the cable is out", "ok"]
+
+
+def test_whoever_did_not_walk_through_may_try_again_with_the_code_that_is_still_in_view(station: Station) -> None:
+    paper = station.issuer.paper()
+    source = ScriptedSource(station.clock, [step for _ in range(3) for step in ((paper,), station.wait(1.5))])
+    station.lane(lambda: source, sensor=True).run()
+    assert [showing.reason for showing in station.display.shown] == [Reason.GREEN] * 3
+    assert counted(station) == {"open": 3, "annulled": 3}
+
+
+def test_a_code_that_is_left_before_the_eye_opens_no_lane_for_ever(station: Station) -> None:
+    paper = station.issuer.paper()
+    source = ScriptedSource(station.clock, [(paper,) for _ in range(2 * DOUBTED)])
+    station.lane(lambda: source, sensor=True).run()
+    assert counted(station) == {"open": DOUBTED, "annulled": DOUBTED}
+
+
+class Turning(RecordingTurnstile):
+    """Somebody walks through each time that it opens, as soon as the lane hears its sensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane: Lane | None = None
+        self.people: list[threading.Thread] = []
+
+    def open(self) -> None:
+        super().open()
+        self.people.append(threading.Thread(target=self._walk))
+        self.people[-1].start()
+
+    def _walk(self) -> None:
+        assert self.lane is not None
+        self.lane.sensed(True)
+        self.lane.sensed(False)
+
+
+def test_a_code_in_view_opens_once_for_whoever_walked_through(station: Station) -> None:
+    station.turnstile = turnstile = Turning()
+    paper = station.issuer.paper()
+    source = ScriptedSource(station.clock, [step for _ in range(4) for step in ((paper,), station.wait(1.5))])
+    turnstile.lane = station.lane(lambda: source, sensor=True, open_seconds=600)
+    turnstile.lane.run()
+    for each in turnstile.people:
+        each.join(20)
+    assert counted(station) == {"open": 1, "passed": 1}
+
+
+@pytest.mark.parametrize("aspect", [Aspect.GREEN, Aspect.YELLOW])
+def test_a_code_that_is_still_in_view_is_answered_when_a_barrier_that_failed_works_again(
+    station: Station, aspect: Aspect
+) -> None:
+    station.turnstile = turnstile = BrokenTurnstile()
+    paper = station.issuer.paper(aspects={SCOPE: aspect})
+
+    def mend() -> None:
+        turnstile.broken = False
+
+    assert station.play((paper,), mend, (paper,), (paper,)) == [Reason[aspect.name]]
+    assert turnstile.told[:3] == ["idle", "idle", "open" if aspect is Aspect.GREEN else "wait"]
+
+
+class ScriptedLine:
+    """A scanner's device with a script: bytes are read, a function is called and nothing is read."""
+
+    def __init__(self, steps: list[bytes | Callable[[], object]]) -> None:
+        self._steps = steps
+
+    def read(self, timeout_seconds: float) -> bytes:  # noqa: ARG002 - the interface's shape
+        step = self._steps.pop(0)
+        if isinstance(step, bytes):
+            return step
+        step()
+        return b""
+
+    def close(self) -> None:
+        self._steps.clear()
+
+
+class Ailing(RecordingTurnstile):
+    """A barrier that has a trouble at times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trouble = ""
+
+    def idle(self) -> None:
+        super().idle()
+        self.check()
+
+    def check(self) -> None:
+        if self.trouble:
+            raise TurnstileError(self.trouble)
+
+
+def test_a_lane_with_a_scanner_finds_what_is_wrong_and_that_it_is_over_though_nobody_scans(station: Station) -> None:
+    station.turnstile = turnstile = Ailing()
+    lanes: list[Lane] = []
+    seen: list[tuple[LaneState, str]] = []
+
+    def note() -> None:
+        seen.append((lanes[0].state, lanes[0].trouble))
+
+    def stop() -> None:
+        lanes[0].stop()
+
+    def ail(trouble: str) -> Callable[[], None]:
+        def ail() -> None:
+            turnstile.trouble = trouble
+
+        return ail
+
+    line = ScriptedLine(
+        [
+            ail("turnstile: stiff"),
+            station.wait(0.9),  # 0.9 s after it was tried: not yet
+            note,
+            station.wait(0.1),
+            note,
+            ail(""),
+            station.wait(0.9),
+            note,
+            station.wait(0.1),
+            note,
+            stop,
+        ]
+    )
+    source = TextSource(line, LineReading(), name="scanner", clock_ns=station.clock.monotonic_ns)
+    lanes.append(station.lane(lambda: source))
+    lanes[0].run()
+    assert seen == [
+        (LaneState.IDLE, "ok"),
+        (LaneState.OUT_OF_ORDER, "turnstile: stiff"),
+        (LaneState.OUT_OF_ORDER, "turnstile: stiff"),
+        (LaneState.IDLE, "ok"),
+    ]
+    assert station.display.told == ["idle north", "out-of-order north", "idle north", "close"]
+
+
+def test_a_lane_with_a_scanner_is_mended_after_a_fault_of_its_own_program(station: Station) -> None:
+    """Its thread fell over; the source is opened anew and says nothing."""
+    station.turnstile = turnstile = Ailing()
+    lanes: list[Lane] = []
+
+    def fall_over() -> None:
+        turnstile.trouble = "turnstile: stiff"
+        raise ZeroDivisionError("a driver's bug")
+
+    def ease() -> None:
+        turnstile.trouble = ""
+
+    def stop() -> None:
+        lanes[0].stop()
+
+    lines = iter([ScriptedLine([fall_over]), ScriptedLine([ease, station.wait(1.0), stop])])
+
+    def open_source() -> TextSource:
+        line = next(lines)
+        return TextSource(line, LineReading(), name="scanner", clock_ns=station.clock.monotonic_ns)
+
+    lanes.append(station.lane(open_source))
+    lanes[0].run()
+    assert station.display.told == ["idle north", "out-of-order north", "idle north", "close"]
+
+
+def counted(station: Station) -> dict[str, int]:
+    """What the minutes say."""
+    return {
+        name: number
+        for each in station.counts.take_all()
+        if isinstance(each, MinuteCounts)
+        for name, number in each.outcomes.items()
+    }

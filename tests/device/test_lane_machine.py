@@ -43,7 +43,8 @@ LANES: dict[Phase, LaneNow] = {
 
 PASSED = Ended(ticket=0, how=PassageEnd.PASSED)
 UNASKED = Ended(ticket=None, how=PassageEnd.UNASKED)
-BROKEN = (Phase.OUT_OF_ORDER, Do.SHOW_OUT_OF_ORDER)
+ANNULLED = Ended(ticket=0, how=PassageEnd.ANNULLED, take_back=True)
+BROKEN = (Phase.OUT_OF_ORDER, Do.CLOSE, Do.SHOW_OUT_OF_ORDER)
 ASKS_TO_OPEN = dict.fromkeys(set(Phase) - {Phase.OPEN, Phase.PASSED}, (Phase.DECIDED, Do.OPEN)) | {
     Phase.OPEN: (Phase.OPEN, Do.OPEN),
     Phase.PASSED: (Phase.PASSED, Do.OPEN),
@@ -72,7 +73,9 @@ FOLLOWS: dict[Event, dict[Phase, tuple[Phase | Effect, ...]]] = {
     Event.LEFT: {Phase.SEEN: (Phase.SEEN, Do.CLOSE), Phase.WAITING: (Phase.WAITING, Do.CLOSE)},
     Event.CAMERA_LOST: dict.fromkeys((Phase.IDLE, Phase.SEEN, Phase.WAITING), BROKEN),
     Event.BARRIER_FAILED: dict.fromkeys((Phase.IDLE, Phase.SEEN, Phase.DECIDED, Phase.WAITING), BROKEN),
-    Event.MENDED: {Phase.OUT_OF_ORDER: (Phase.IDLE, Do.SHOW_IDLE)},
+    Event.STAYED_SHUT: dict.fromkeys((Phase.IDLE, Phase.SEEN, Phase.DECIDED, Phase.WAITING), BROKEN)
+    | {Phase.OPEN: (Phase.ANNULLED, ANNULLED, Do.CLOSE)},
+    Event.MENDED: dict.fromkeys((Phase.DECIDED, Phase.OUT_OF_ORDER), (Phase.IDLE, Do.SHOW_IDLE)),
     Event.KEY_OFF: {},
     Event.RELEASE_ON: {},
     Event.RELEASE_OFF: {},
@@ -210,6 +213,84 @@ STORIES: list[tuple[str, Timing, list[tuple[int, Event]], Phase, list[PassageEnd
         Phase.OPEN,
         [],
     ),
+    (
+        "the key is turned back while somebody is in the sensor",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (1, E.KEY_ON), (2, E.SENSOR_ON), (3, E.KEY_OFF)],
+        Phase.PASSED,
+        [PassageEnd.PASSED],
+    ),
+    (
+        "and when they are through",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (1, E.KEY_ON), (2, E.SENSOR_ON), (3, E.KEY_OFF), (4, E.SENSOR_OFF)],
+        Phase.IDLE,
+        [PassageEnd.PASSED],
+    ),
+    (
+        "the key is turned back and the sensor is stuck",
+        SEEING,
+        [(0, E.SENSOR_ON), (1000, E.TIME), (1001, E.KEY_ON), (1002, E.KEY_OFF)],
+        Phase.OUT_OF_ORDER,
+        [PassageEnd.UNASKED],
+    ),
+    (
+        "the key is turned back and they stay in the sensor",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (1, E.KEY_ON), (2, E.SENSOR_ON), (3, E.KEY_OFF), (1002, E.TIME)],
+        Phase.OUT_OF_ORDER,
+        [PassageEnd.PASSED],
+    ),
+    (
+        "wide: the key is turned back while luggage may follow",
+        WIDE,
+        [(0, E.DECIDED_OPEN), (1, E.KEY_ON), (2, E.SENSOR_ON), (3, E.SENSOR_OFF), (32, E.KEY_OFF)],
+        Phase.PASSED,
+        [PassageEnd.PASSED],
+    ),
+    (
+        "wide: and when it was quiet",
+        WIDE,
+        [(0, E.DECIDED_OPEN), (1, E.KEY_ON), (2, E.SENSOR_ON), (3, E.SENSOR_OFF), (32, E.KEY_OFF), (33, E.TIME)],
+        Phase.IDLE,
+        [PassageEnd.PASSED],
+    ),
+    (
+        "it stayed shut",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (5, E.STAFF), (6, E.STAYED_SHUT)],
+        Phase.OUT_OF_ORDER,
+        [PassageEnd.ANNULLED] * 2,
+    ),
+    (
+        "it stayed shut, where no sensor can tell",
+        BLIND,
+        [(0, E.STAFF), (6, E.STAYED_SHUT)],
+        Phase.OUT_OF_ORDER,
+        [PassageEnd.ANNULLED],
+    ),
+    ("it stayed shut for a crowd", SEEING, [(0, E.KEY_ON), (6, E.STAYED_SHUT)], Phase.OUT_OF_ORDER, []),
+    (
+        "it stayed shut for the second, and the first is still in it",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (5, E.STAFF), (6, E.SENSOR_ON), (7, E.STAYED_SHUT)],
+        Phase.PASSED,
+        [PassageEnd.PASSED, PassageEnd.ANNULLED],
+    ),
+    (
+        "and when they are through it is out of order",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (5, E.STAFF), (6, E.SENSOR_ON), (7, E.STAYED_SHUT), (8, E.SENSOR_OFF)],
+        Phase.OUT_OF_ORDER,
+        [PassageEnd.PASSED, PassageEnd.ANNULLED],
+    ),
+    (
+        "it stayed shut, says what saw nobody walk through",
+        SEEING,
+        [(0, E.DECIDED_OPEN), (5, E.SENSOR_ON), (6, E.STAYED_SHUT), (7, E.SENSOR_OFF)],
+        Phase.OUT_OF_ORDER,
+        [PassageEnd.PASSED],
+    ),
     ("the crowd after somebody waited", SEEING, [(0, E.DECIDED_WAIT), (1, E.KEY_ON), (2, E.KEY_OFF)], Phase.IDLE, []),
     ("the crowd, also out of order", SEEING, [(0, E.CAMERA_LOST), (1, E.KEY_ON)], Phase.OPEN, []),
     (
@@ -338,6 +419,31 @@ def test_what_an_annulled_pass_left_is_taken_back_until_the_sensor_is_doubted() 
     assert not lane.sensor_doubted
 
 
+def test_a_barrier_that_stayed_shut_is_taken_back_and_says_nothing_of_the_sensor() -> None:
+    lane = LaneNow()
+    for turn in range(DOUBTED + 2):
+        lane, done = play((turn, E.DECIDED_OPEN), (turn, E.STAYED_SHUT), (turn, E.MENDED), lane=lane)
+        assert [each.take_back for each in done if isinstance(each, Ended)] == [True]
+        assert lane.phase is Phase.IDLE
+    assert not lane.sensor_doubted
+
+
+@pytest.mark.parametrize("event", [E.CAMERA_LOST, E.BARRIER_FAILED, E.STAYED_SHUT, E.TIME])
+def test_no_lamp_stays_lit_in_a_lane_that_is_out_of_order(event: Event) -> None:
+    waiting = LaneNow(phase=Phase.WAITING, sensor_on_ns=0)
+    lane, done = play((1000, event), lane=waiting)
+    assert (lane.phase, done) == (Phase.OUT_OF_ORDER, [Do.CLOSE, Do.SHOW_OUT_OF_ORDER])
+
+
+def test_what_is_mended_half_way_stays_out_of_order_for_what_is_not() -> None:
+    half_way = LaneNow(phase=Phase.DECIDED, wish=Source.PASS, faults=frozenset({Fault.CAMERA, Fault.SENSOR}))
+    lane, done = play((1, E.MENDED), lane=half_way)
+    assert (lane.phase, lane.wish, done) == (Phase.OUT_OF_ORDER, None, [Do.SHOW_OUT_OF_ORDER])
+    crowd = replace(half_way, faults=frozenset({Fault.CAMERA}), crowd=True)
+    lane, done = play((1, E.MENDED), lane=crowd)
+    assert (lane.phase, done) == (Phase.OPEN, [Do.OPEN])
+
+
 DUE: list[tuple[str, Timing, list[tuple[int, Event]], int | None]] = [
     ("idle", SEEING, [], None),
     ("open", SEEING, [(7, E.DECIDED_OPEN)], 107),
@@ -378,6 +484,7 @@ class AnyLane(RuleBasedStateMachine):
         self.account = Account()
         self.now = 0
         self.obeys = True
+        self.closed_on_somebody = False
 
     def happen(self, event: Event) -> None:
         waiting = [event]
@@ -386,6 +493,9 @@ class AnyLane(RuleBasedStateMachine):
             before = self.lane
             taken = step(before, event, at_ns=self.now, timing=self.timing)
             self.lane = taken.lane
+            was_open = before.phase in {Phase.OPEN, Phase.PASSED}
+            in_sensor = self.lane.sensor_on_ns is not None and Fault.SENSOR not in self.lane.faults
+            self.closed_on_somebody |= was_open and in_sensor and Do.CLOSE in taken.effects
             new = [each for each in self.lane.owed if each not in before.owed]
             assert not new or event is Event.OBEYED, f"{event} made an opening"
             self.account.opened += len(new)
@@ -425,6 +535,10 @@ class AnyLane(RuleBasedStateMachine):
         self.happen(Event.TIME)
         later = self.lane.due_ns(self.timing)
         assert later is None or later > self.now, "it would be told the time for ever"
+
+    @invariant()
+    def it_does_not_close_on_whoever_is_in_the_sensor(self) -> None:
+        assert not self.closed_on_somebody
 
     @invariant()
     def open_is_owed_to_somebody(self) -> None:

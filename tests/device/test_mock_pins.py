@@ -3,7 +3,7 @@
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from waypass_reader.mock_pins import KEPT, Forgetting, make_factory
+from waypass_reader.mock_pins import KEPT, Balk, BalkingFactory, DriverError, Forgetting, make_factory
 from waypass_reader.simulated_turnstile import Mechanics, SimulatedTurnstile
 
 
@@ -36,3 +36,18 @@ def test_the_pins_of_a_simulated_turnstile_too() -> None:
         assert len(sensor.states) <= 2 * KEPT
     finally:
         turnstile.close()
+
+
+def test_a_pin_balks_where_it_is_told_to_and_works_again() -> None:
+    factory = BalkingFactory()
+    pin = factory.pin(17)
+    pin.function = "output"
+    factory.balks = frozenset({(17, Balk.ON)})
+    pin.state = False
+    factory.pin(18).function = "output"
+    factory.pin(18).state = True
+    with pytest.raises(DriverError, match="GPIO busy"):
+        pin.state = True
+    factory.balks = frozenset()
+    pin.state = True
+    assert pin.state == 1

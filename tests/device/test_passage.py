@@ -9,14 +9,15 @@ from tests.support.publishing import wait_for
 
 from waypass_protocol.messages import HourCounts, LaneState, LiveMessage, MinuteCounts
 from waypass_protocol.reasons import DECISIONS, OverrideReason, Reason
+from waypass_protocol.reentry import Memo
 from waypass_reader.clock import ManualClock
 from waypass_reader.counts import Counts
 from waypass_reader.display import RecordingDisplay
 from waypass_reader.hints import Hint
-from waypass_reader.lane_machine import Timing
+from waypass_reader.lane_machine import Phase, Timing
 from waypass_reader.log import RecordingLog
 from waypass_reader.passage import NotOpened, Passage, PassageParts
-from waypass_reader.turnstile import RecordingTurnstile, TurnstileError
+from waypass_reader.turnstile import RecordingTurnstile, StayedShut, TurnstileError
 
 LONG = 600.0
 SOON = 0.05
@@ -53,13 +54,76 @@ class StiffTurnstile(RecordingTurnstile):
             raise TurnstileError("turnstile: the relay does not move")
 
 
+class BuggyTurnstile(StiffTurnstile):
+    """A barrier whose driver has a bug where `bugs` says so, and may find out by itself that it stayed shut."""
+
+    def __init__(self, *bugs: str) -> None:
+        super().__init__()
+        self.bugs = set(bugs)
+        self.shut = False
+        self._tell: Callable[[], None] = lambda: None
+
+    def watch(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+
+    def open(self) -> None:
+        self._run_into("open")
+        self.shut = False
+        super().open()
+
+    def wait(self) -> None:
+        self._run_into("wait")
+        super().wait()
+
+    def idle(self) -> None:
+        self._run_into("idle")
+        super().idle()
+
+    def check(self) -> None:
+        self._run_into("check")
+        if self.shut:
+            raise StayedShut("turnstile: the relay does not pull")
+
+    def find_shut(self) -> None:
+        """It was told to open and did not."""
+        self.shut = True
+        self._tell()
+
+    def _run_into(self, bug: str) -> None:
+        if bug in self.bugs:
+            raise ZeroDivisionError("a driver's bug")
+
+
+class BuggyDisplay(RecordingDisplay):
+    """A screen that cannot show that a lane is idle."""
+
+    def idle(self, lane: str) -> None:
+        raise ZeroDivisionError(f"a bug of the screen of {lane}")
+
+
+class Remembering:
+    """A memory that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def opened(self, memo: Memo) -> None:
+        self.told.append(f"opened {memo.at}")
+
+    def take_back(self, memo: Memo) -> None:
+        self.told.append(f"taken back {memo.at}")
+
+
 @dataclass(kw_only=True)
 class Made:
     """A passage and all that it tells."""
 
     open_seconds: float
+    sensor: bool = False
+    stuck_seconds: float = LONG
     turnstile: StiffTurnstile = field(default_factory=StiffTurnstile)
     display: RecordingDisplay = field(default_factory=RecordingDisplay)
+    memory: Remembering = field(default_factory=Remembering)
     counts: Counts = field(default_factory=Counts)
     outlet: Outlet = field(default_factory=Outlet)
     log: RecordingLog = field(default_factory=RecordingLog)
@@ -75,13 +139,15 @@ class Made:
                 outlet=self.outlet,
                 clock=ManualClock(1_800_000_000),
                 log=self.log,
+                memory=self.memory,
             ),
-            timing=Timing(open_ns=int(self.open_seconds * 1e9)),
+            timing=Timing(
+                open_ns=int(self.open_seconds * 1e9), sensor=self.sensor, stuck_ns=int(self.stuck_seconds * 1e9)
+            ),
         )
-        self.passage.begin()
 
-    def decide(self, reason: Reason) -> None:
-        self.passage.decide(DECISIONS[reason], frame_to_decision_ms=1.0, decode_ms=1.0)
+    def decide(self, reason: Reason, *, memo: Memo | None = None) -> bool:
+        return self.passage.decide(DECISIONS[reason], frame_to_decision_ms=1.0, decode_ms=1.0, memo=memo)
 
     def states(self) -> list[str]:
         return [message.state.value for message in self.outlet.heard]
@@ -100,6 +166,7 @@ def make() -> Iterator[Callable[[float], Made]]:
 
     def make(open_seconds: float) -> Made:
         made.append(Made(open_seconds=open_seconds))
+        made[-1].passage.begin()
         return made[-1]
 
     yield make
@@ -241,7 +308,7 @@ def test_a_lane_that_is_mended_while_somebody_walks_through_is_idle_afterwards(m
     made.passage.fail("camera: the cable is out")
     made.passage.override(HELP)
     assert made.passage.mend()
-    assert made.turnstile.told == ["open"]
+    assert made.turnstile.told == ["idle", "open"]
     made.passage.close()
     assert made.states() == ["out-of-order", "open", "idle"]
 
@@ -260,21 +327,146 @@ def test_a_turnstile_that_does_not_close_makes_the_lane_out_of_order(make: Make)
     assert made.log.events == ["the lane is out of order"]
 
 
-def test_what_nobody_foresaw_at_closing_does_not_leave_the_lane_open_for_ever(make: Make) -> None:
-    made = make(SOON)
+BUG = "unforeseen ZeroDivisionError"
 
-    class Broken(StiffTurnstile):
-        def idle(self) -> None:
-            raise ZeroDivisionError("a driver's bug")
 
-    broken = Made(open_seconds=SOON, turnstile=Broken())
-    broken.decide(Reason.GREEN)
-    broken.wait_closed()
-    assert broken.passage.state is LaneState.OUT_OF_ORDER
-    assert broken.log.lines == [
-        ("the lane is out of order", {"lane": "north", "cause": "unforeseen ZeroDivisionError"})
-    ]
-    assert made.passage.in_order
+@pytest.mark.parametrize(("bug", "reason"), [("open", Reason.GREEN), ("wait", Reason.YELLOW)])
+def test_what_nobody_foresaw_in_a_barrier_is_a_barrier_that_failed_and_passes(bug: str, reason: Reason) -> None:
+    turnstile = BuggyTurnstile(bug)
+    made = Made(open_seconds=LONG, turnstile=turnstile)
+    made.passage.see()
+    assert not made.decide(reason)
+    assert (made.passage.phase, made.passage.state) == (Phase.OUT_OF_ORDER, LaneState.OUT_OF_ORDER)
+    assert (made.passage.in_order, made.passage.trouble) == (False, BUG)
+    assert made.display.told == ["out-of-order north"]
+    turnstile.bugs.clear()
+    assert made.passage.mend()
+    assert made.decide(reason)
+    assert made.turnstile.told[-1] == bug
+    assert made.counted() == {DECISIONS[reason].outcome.value: 1}
+
+
+def test_what_nobody_foresaw_in_a_barrier_is_told_to_staff() -> None:
+    made = Made(open_seconds=LONG, turnstile=BuggyTurnstile("open"))
+    with pytest.raises(NotOpened, match=BUG):
+        made.passage.override(HELP)
+    assert made.passage.phase is Phase.OUT_OF_ORDER
+
+
+def test_what_nobody_foresaw_in_a_check_or_at_mending_leaves_it_out_of_order_until_it_is_over() -> None:
+    turnstile = BuggyTurnstile("check", "idle")
+    made = Made(open_seconds=LONG, turnstile=turnstile)
+    made.passage.check()
+    assert made.passage.trouble == BUG
+    assert not made.passage.mend()
+    turnstile.bugs.clear()
+    assert made.passage.mend()
+    assert made.passage.phase is Phase.IDLE
+
+
+@pytest.mark.parametrize("name", ["by its time", "behind somebody"])
+def test_what_nobody_foresaw_at_closing_does_not_leave_the_lane_open_for_ever(name: str) -> None:
+    sensor = name == "behind somebody"
+    made = Made(open_seconds=LONG if sensor else SOON, sensor=sensor, turnstile=BuggyTurnstile("idle"))
+    made.decide(Reason.GREEN)
+    if sensor:
+        made.passage.sensed(True)
+        made.passage.sensed(False)
+    made.wait_closed()
+    assert made.passage.state is LaneState.OUT_OF_ORDER
+    assert made.display.told[-1] == "out-of-order north"
+    assert made.log.lines == [("the lane is out of order", {"lane": "north", "cause": BUG})]
+
+
+@pytest.mark.parametrize("name", ["by its time", "behind somebody"])
+def test_what_nobody_foresaw_elsewhere_leaves_no_lane_half_way(name: str) -> None:
+    sensor = name == "behind somebody"
+    made = Made(open_seconds=LONG if sensor else SOON, sensor=sensor, display=BuggyDisplay())
+    made.decide(Reason.GREEN)
+    if sensor:
+        made.passage.sensed(True)
+        made.passage.sensed(False)
+    made.wait_closed()
+    assert (made.passage.phase, made.passage.state) == (Phase.OUT_OF_ORDER, LaneState.OUT_OF_ORDER)
+    assert made.turnstile.told[-1] == "idle"
+    assert made.display.told[-1] == "out-of-order north"
+    assert made.states() == ["open", "out-of-order"]
+    assert made.passage.trouble == BUG
+    assert not made.passage.mend()
+
+
+def test_a_lane_whose_fault_is_over_and_not_mended_calls_itself_no_healthy_one() -> None:
+    made = Made(open_seconds=LONG, sensor=True, stuck_seconds=SOON)
+    made.passage.sensed(True)
+    wait_for(lambda: made.passage.phase is Phase.OUT_OF_ORDER, "its sensor is stuck")
+    made.passage.sensed(False)
+    assert (made.passage.in_order, made.passage.state) == (False, LaneState.OUT_OF_ORDER)
+    assert made.passage.trouble.startswith("sensor: it has been on for")
+    assert made.passage.mend()
+    assert (made.passage.in_order, made.passage.trouble) == (True, "ok")
+
+
+MEMO = Memo(mark=b"m", at=7)
+
+
+@pytest.mark.parametrize("sensor", [False, True])
+def test_a_barrier_that_stayed_shut_ends_the_opening_at_once_and_the_same_person_may_try_elsewhere(
+    sensor: bool,
+) -> None:
+    turnstile = BuggyTurnstile()
+    made = Made(open_seconds=LONG, sensor=sensor, turnstile=turnstile)
+    made.decide(Reason.GREEN, memo=MEMO)
+    turnstile.find_shut()
+    assert made.passage.phase is Phase.OUT_OF_ORDER
+    assert made.passage.trouble == "turnstile: the relay does not pull"
+    assert made.turnstile.told == ["open", "idle"]
+    assert made.display.told == ["green", "out-of-order north"]
+    assert made.memory.told == ["opened 7", "taken back 7"]
+    assert made.counted() == {"open": 1, "annulled": 1}
+
+
+def test_staff_who_open_a_lane_that_is_known_to_stay_shut_see_no_green_for_long() -> None:
+    turnstile = BuggyTurnstile()
+    made = Made(open_seconds=LONG, turnstile=turnstile)
+    turnstile.find_shut()
+    phases = [made.passage.phase]
+    made.passage.override(OverrideReason.GATE_FAULT)
+    made.passage.check()  # whoever asks in the meantime hears nothing of the pulse before
+    phases.append(made.passage.phase)
+    turnstile.find_shut()
+    phases.append(made.passage.phase)
+    assert phases == [Phase.OUT_OF_ORDER, Phase.OPEN, Phase.OUT_OF_ORDER]
+    assert made.counted() == {"override": 1, "annulled": 1}
+
+
+def test_a_barrier_that_fails_otherwise_while_it_is_open_lets_somebody_through() -> None:
+    turnstile = BuggyTurnstile()
+    made = Made(open_seconds=LONG, turnstile=turnstile)
+    made.decide(Reason.GREEN, memo=MEMO)
+    turnstile.bugs.add("check")
+    made.passage.check()
+    assert (made.passage.phase, made.passage.in_order) == (Phase.OPEN, False)
+    assert made.memory.told == ["opened 7"]
+    turnstile.bugs.clear()
+    made.passage.close()
+
+
+def test_what_turns_out_after_a_lane_has_ended_moves_nothing() -> None:
+    turnstile = BuggyTurnstile()
+    made = Made(open_seconds=LONG, turnstile=turnstile)
+    made.passage.close()
+    told = list(made.display.told)
+    turnstile.find_shut()
+    assert made.display.told == told
+
+
+@pytest.mark.parametrize("state", ["idle", "waiting"])
+def test_no_lamp_stays_lit_when_it_goes_out_of_order(make: Make, state: str) -> None:
+    made = make(LONG)
+    bring(made, state)
+    made.passage.fail("camera: the cable is out")
+    assert made.turnstile.told[-1] == "idle"
+    assert made.display.told[-1] == "out-of-order north"
 
 
 def test_whoever_waits_for_it_to_close_is_let_go_when_the_lane_stops(make: Make) -> None:

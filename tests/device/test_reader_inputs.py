@@ -15,7 +15,9 @@ from tests.support.publishing import wait_for
 from waypass_protocol.messages import LaneState, StateMessage
 from waypass_reader.clock import SystemClock
 from waypass_reader.config import load_config
+from waypass_reader.errors import ReaderError
 from waypass_reader.log import RecordingLog
+from waypass_reader.mock_pins import Balk, BalkingFactory
 from waypass_reader.reader import Reader
 
 CROWD, RELEASE, BUTTON = 25, 24, 5
@@ -76,15 +78,19 @@ class Running:
         return sum(bool(each.state) for each in self.pins.pin(relay).states)
 
 
+def make_reader(folder: Path, pins: MockFactory, log: RecordingLog) -> Reader:
+    write_trust(make_issuer(nbf=int(time.time()) - 86_400), folder)
+    (folder / "frames").mkdir()
+    (folder / "reader.toml").write_text(CONFIG, encoding="utf-8")
+    table, trust = load_config(folder / "reader.toml")
+    clock = SystemClock(synchronised=lambda: True)
+    return Reader(table, trust=trust, clock=clock, log=log, stdout=io.StringIO(), make_pins=lambda _kind: pins)
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    write_trust(make_issuer(nbf=int(time.time()) - 86_400), tmp_path)
-    (tmp_path / "frames").mkdir()
-    (tmp_path / "reader.toml").write_text(CONFIG, encoding="utf-8")
-    table, trust = load_config(tmp_path / "reader.toml")
     pins, log = MockFactory(), RecordingLog()
-    clock = SystemClock(synchronised=lambda: True)
-    reader = Reader(table, trust=trust, clock=clock, log=log, stdout=io.StringIO(), make_pins=lambda _kind: pins)
+    reader = make_reader(tmp_path, pins, log)
     thread = threading.Thread(target=reader.run)
     thread.start()
     try:
@@ -124,3 +130,22 @@ def test_a_lane_whose_sensor_sticks_says_so_and_the_other_goes_on(running: Runni
     pulls = running.pulls(RELAYS[0])
     running.turn(BUTTON, on=True)
     wait_for(lambda: running.pulls(RELAYS[0]) == pulls + 1, "staff's button opens it")
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "says"),
+    [
+        ("a lamp", 9, "turnstile: pin 9 can't be used: GPIO busy"),
+        ("a sensor", 23, "inputs: pin 23 can't be used: GPIO busy"),
+        ("what all lanes share", RELEASE, "inputs: pin 24 can't be used: GPIO busy"),
+    ],
+)
+def test_a_pin_that_another_program_has_is_one_line_for_whoever_starts_it(
+    tmp_path: Path, name: str, number: int, says: str
+) -> None:
+    config = tmp_path / name
+    config.mkdir()
+    pins = BalkingFactory()
+    pins.balks = frozenset({(number, Balk.CLAIM)})
+    with pytest.raises(ReaderError, match=says):
+        make_reader(config, pins, RecordingLog())

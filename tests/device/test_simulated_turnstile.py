@@ -21,6 +21,7 @@ from waypass_reader.errors import ReaderError
 from waypass_reader.inputs import Contact, LaneContacts, Level, ReaderContacts, SharedInputs, close_all, connect_lane
 from waypass_reader.lane_machine import Phase, Timing
 from waypass_reader.log import RecordingLog
+from waypass_reader.mock_pins import Balk, BalkingFactory
 from waypass_reader.passage import NotOpened, Passage, PassageParts
 from waypass_reader.simulated_turnstile import Flaw, Mechanics, SimulatedTurnstile
 from waypass_reader.turnstile import GpioTurnstile, Pins, TurnstileError, Wiring, make_pin_factory
@@ -106,6 +107,10 @@ class Gate:
         memo = MEMO if reason is Reason.GREEN else None
         self.passage.decide(DECISIONS[reason], frame_to_decision_ms=1.0, decode_ms=1.0, memo=memo)
 
+    def lamps(self) -> tuple[int, int]:
+        """The levels of go and wait."""
+        return self.factory.pin(WIRING.lamp_go).state, self.factory.pin(WIRING.lamp_wait).state
+
     def turn(self, number: int, *, on: bool) -> None:
         """Close or open a contact by hand; `low` is on."""
         pin = self.factory.pin(number)
@@ -113,6 +118,7 @@ class Gate:
 
     def wait_phase(self, phase: Phase) -> None:
         wait_for(lambda: self.passage.phase is phase, f"the lane is {phase}")
+        self.passage.wake()  # what follows from that is done, too: it was, under the lane's lock
 
     def counted(self) -> dict[str, int]:
         return {
@@ -236,18 +242,24 @@ def test_a_turnstile_that_can_not_be_driven_takes_the_memory_back(make: Make) ->
 
 
 def test_a_relay_that_does_not_pull_is_found_and_works_again_when_it_pulls(make: Make) -> None:
-    gate = make(open_seconds=SOON, flaw=Flaw.RELAY_DEAD)
+    gate = make(flaw=Flaw.RELAY_DEAD)
     gate.decide()
-    gate.wait_phase(Phase.OUT_OF_ORDER)
+    gate.wait_phase(Phase.OUT_OF_ORDER)  # and not when it has been open for long enough
+    assert gate.lamps() == (0, 0)
+    assert gate.display.told == ["idle north", "green", "out-of-order north"]
+    assert gate.memory.told == ["opened", "taken back"]
+    assert gate.counted() == {"open": 1, "annulled": 1}
     assert gate.log.lines[-1] == (
         "the lane is out of order",
         {"lane": "north", "cause": "turnstile: the relay does not pull when it is told to; look at its supply"},
     )
     assert not gate.passage.mend()
-    gate.barrier.flaw = Flaw.NOBODY_WALKS
+    assert gate.lamps() == (0, 0)
+    gate.barrier.flaw = Flaw.NONE
     gate.passage.override(OverrideReason.GATE_FAULT)
     wait_for(lambda: gate.passage.phase is Phase.OUT_OF_ORDER and gate.passage.mend(), "the lane works again")
     assert gate.passage.trouble == "ok"
+    assert gate.counted() == {"override": 1, "passed": 1}
 
 
 def test_a_relay_that_sticks_is_found_while_nobody_is_there_and_others_go_on(make: Make) -> None:
@@ -261,6 +273,9 @@ def test_a_relay_that_sticks_is_found_while_nobody_is_there_and_others_go_on(mak
         return gate.passage.phase is Phase.OUT_OF_ORDER
 
     wait_for(found, "the relay is known to be stuck")
+    assert gate.lamps() == (0, 0)
+    assert not gate.passage.mend()
+    assert gate.lamps() == (0, 0)
     assert gate.passage.trouble == "turnstile: the relay is stuck and holds the barrier open; replace it"
     assert gate.outlet.heard[-1].state is LaneState.OUT_OF_ORDER
     other.decide()
@@ -269,6 +284,30 @@ def test_a_relay_that_sticks_is_found_while_nobody_is_there_and_others_go_on(mak
     gate.barrier.mend()
     assert gate.passage.mend()
     assert gate.passage.phase is Phase.IDLE
+
+
+def test_a_relay_that_sticks_is_found_by_itself_and_takes_nothing_back(make: Make) -> None:
+    gate = make(flaw=Flaw.RELAY_STUCK)
+    gate.decide()
+    gate.wait_phase(Phase.OUT_OF_ORDER)  # somebody walked through, and nobody asked the turnstile since
+    assert gate.display.told[-1] == "out-of-order north"
+    assert gate.lamps() == (0, 0)
+    assert gate.memory.told == ["opened"]
+    assert gate.counted() == {"open": 1, "passed": 1}
+
+
+@pytest.mark.parametrize("fault", ["camera", "sensor"])
+def test_whoever_waits_sees_no_lamp_of_a_lane_that_goes_out_of_order(make: Make, fault: str) -> None:
+    gate = make(stuck=SOON)
+    gate.decide(Reason.YELLOW)
+    assert gate.lamps() == (0, 1)
+    if fault == "camera":
+        gate.passage.fail("camera: the cable is out")
+    else:
+        gate.barrier.turn()
+    gate.wait_phase(Phase.OUT_OF_ORDER)
+    assert gate.display.told[-1] == "out-of-order north"
+    assert gate.lamps() == (0, 0)
 
 
 def test_a_sensor_that_sticks_is_found_and_mended(make: Make) -> None:
@@ -462,6 +501,22 @@ def test_a_pin_in_use_is_named_and_the_others_are_given_back() -> None:
         connect_lane(LaneContacts(sensor=SENSOR, button=BUTTON), lane, factory=factory, log=log)
     close_all(first)
     close_all(connect_lane(LaneContacts(sensor=SENSOR, button=BUTTON), lane, factory=factory, log=log))
+
+
+def test_a_pin_whose_driver_fails_is_named() -> None:
+    factory, log, lane = BalkingFactory(), RecordingLog(), Deaf()
+    for number, balk in ((BUTTON, Balk.CLAIM), (BUTTON, Balk.LISTEN), (BUTTON, Balk.READ)):
+        factory.balks = frozenset({(number, balk)})
+        with pytest.raises(TurnstileError, match="inputs: pin 5 can't be used: GPIO busy"):
+            connect_lane(LaneContacts(sensor=SENSOR, button=BUTTON), lane, factory=factory, log=log)
+    factory.balks = frozenset()
+    contacts = connect_lane(LaneContacts(sensor=SENSOR, button=BUTTON), lane, factory=factory, log=log)
+    factory.balks = frozenset({(BUTTON, Balk.READ), (SENSOR, Balk.GIVE_BACK)})
+    with pytest.raises(TurnstileError, match="inputs: pin 5 can't be read: GPIO busy"):
+        contacts[1].tell_if_active()
+    close_all(contacts)
+    factory.balks = frozenset()
+    assert lane.heard == []
 
 
 def test_sensor_and_decisions_at_once_lose_no_opening(make: Make) -> None:

@@ -11,6 +11,7 @@ from waypass_protocol.reasons import DECISIONS, Outcome, Reason
 from waypass_reader.display import Display, Showing
 from waypass_reader.hints import Hint
 from waypass_reader.log import RecordingLog
+from waypass_reader.mock_pins import Balk, BalkingFactory
 from waypass_reader.sounder import (
     MELODIES,
     RHYTHMS,
@@ -177,6 +178,25 @@ def test_a_sounder_that_fails_says_so_once_and_stops_nobody(factory: MockFactory
     assert log.lines == [
         ("the sounder fails; the gate is silent", {"lane": "north", "cause": "the pin's chip is gone"})
     ]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_pin_whose_driver_fails_is_said(kind: Kind) -> None:
+    pins = BalkingFactory()
+    pins.balks = frozenset({(PIN, Balk.CLAIM)})
+    with pytest.raises(SounderError, match=f"sounder: pin 12 can't be used as {kind}: GPIO busy"):
+        make(kind, pins)
+
+
+def test_a_driver_that_fails_while_it_sounds_silences_it_and_stops_nobody() -> None:
+    pins, log = BalkingFactory(), RecordingLog()
+    sounder = GpioSounder(Kind.BUZZER, PIN, factory=pins, log=log, lane="north")
+    pins.balks = frozenset({(PIN, Balk.ON), (PIN, Balk.GIVE_BACK)})
+    sounder.sound(Tone.GO)
+    wait_for(lambda: bool(log.lines), what="the report")
+    sounder.close()
+    pins.balks = frozenset()
+    assert log.lines == [("the sounder fails; the gate is silent", {"lane": "north", "cause": "GPIO busy"})]
 
 
 @pytest.mark.parametrize("reason", list(Reason))

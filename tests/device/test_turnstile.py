@@ -10,10 +10,12 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from waypass_reader.errors import MissingLibrary
+from waypass_reader.mock_pins import Balk, BalkingFactory
 from waypass_reader.turnstile import (
     GpioTurnstile,
     Pins,
     RecordingTurnstile,
+    StayedShut,
     Turnstile,
     TurnstileError,
     Wiring,
@@ -153,6 +155,113 @@ def test_a_relay_that_could_not_be_let_go_is_told() -> None:
     factory.pin(17).function = "input"  # somebody else took the pin: it can't be driven any more
     with pytest.raises(TurnstileError, match="turnstile: "):
         turnstile.idle()
+
+
+SENSE = 26
+SENSING = Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=0.01, relay_sense=SENSE)
+
+
+def watched(turnstile: GpioTurnstile) -> threading.Event:
+    """Set when it tells that something is wrong."""
+    told = threading.Event()
+    turnstile.watch(told.set)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "balk"),
+    [("an output", 22, Balk.CLAIM), ("the relay's contacts", SENSE, Balk.CLAIM), ("the relay", 17, Balk.OFF)],
+)
+def test_a_pin_whose_driver_fails_is_named_and_the_others_are_given_back(name: str, number: int, balk: Balk) -> None:
+    factory = BalkingFactory()
+    factory.balks = frozenset({(number, balk)})
+    with pytest.raises(TurnstileError, match=f"turnstile: pin {number} can't be used: GPIO busy"):
+        GpioTurnstile(SENSING, factory=factory)
+    factory.balks = frozenset()
+    GpioTurnstile(SENSING, factory=factory).close()
+    assert name
+
+
+def test_a_relay_whose_driver_fails_opens_nothing() -> None:
+    factory = BalkingFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    factory.balks = frozenset({(17, Balk.ON)})
+    with pytest.raises(TurnstileError, match="turnstile: GPIO busy"):
+        turnstile.open()
+    assert states(factory) == (0, 0, 0)
+    factory.balks = frozenset()
+    turnstile.open()
+    assert states(factory)[1] == 1
+
+
+def test_a_relay_that_can_not_be_let_go_is_told_and_let_go_when_it_can_be_and_no_lamp_stays_lit() -> None:
+    factory = BalkingFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    told = watched(turnstile)
+    factory.balks = frozenset({(17, Balk.OFF)})
+    turnstile.open()
+    assert told.wait(10)
+    with pytest.raises(TurnstileError, match="turnstile: the relay can't be let go: GPIO busy"):
+        turnstile.idle()
+    assert states(factory) == (1, 0, 0)
+    factory.balks = frozenset()
+    turnstile.check()
+    assert states(factory) == (0, 0, 0)
+
+
+def test_contacts_that_can_not_be_read_keep_no_relay_pulled() -> None:
+    factory = BalkingFactory()
+    turnstile = GpioTurnstile(SENSING, factory=factory)
+    told = watched(turnstile)
+    factory.balks = frozenset({(SENSE, Balk.READ)})
+    turnstile.open()
+    assert told.wait(10)
+    assert states(factory)[0] == 0
+    with pytest.raises(TurnstileError, match="turnstile: the relay's contacts can't be read"):
+        turnstile.check()
+    factory.balks = frozenset()
+    turnstile.check()
+
+
+def test_a_relay_that_did_not_pull_is_told_by_itself_and_no_lamp_stays_lit() -> None:
+    factory = MockFactory()  # its contacts do not follow
+    turnstile = GpioTurnstile(SENSING, factory=factory)
+    told = watched(turnstile)
+    turnstile.open()
+    assert told.wait(10)
+    for act in (turnstile.check, turnstile.wait, turnstile.idle):
+        with pytest.raises(StayedShut, match="turnstile: the relay does not pull when it is told to"):
+            act()
+    assert states(factory) == (0, 0, 0)
+
+
+def test_what_is_not_known_yet_of_a_pulse_is_not_said() -> None:
+    wiring = Wiring(relay=17, lamp_go=27, lamp_wait=22, pulse_seconds=600, relay_sense=SENSE)
+    factory = MockFactory()
+    turnstile = GpioTurnstile(wiring, factory=factory)
+    turnstile.open()
+    turnstile.check()
+    assert states(factory) == (1, 1, 0)
+    turnstile.close()
+
+
+def test_a_lamp_that_fails_keeps_the_other_one_from_nothing() -> None:
+    factory = BalkingFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    turnstile.wait()
+    factory.balks = frozenset({(27, Balk.OFF)})
+    with pytest.raises(TurnstileError, match="turnstile: GPIO busy"):
+        turnstile.idle()
+    assert states(factory)[2] == 0
+
+
+def test_a_pin_that_can_not_be_given_back_keeps_none_of_the_others() -> None:
+    factory = BalkingFactory()
+    turnstile = GpioTurnstile(WIRING, factory=factory)
+    factory.balks = frozenset({(17, Balk.GIVE_BACK)})
+    turnstile.close()
+    factory.balks = frozenset()
+    GpioTurnstile(Wiring(relay=5, lamp_go=27, lamp_wait=22), factory=factory).close()
 
 
 def test_the_double_remembers() -> None:
