@@ -242,6 +242,7 @@ class Reader:
             publish=self._say_reentry,
             clock=self._clock,
             log=self._log,
+            connected=lambda: self._link is not None and self._link.connected,
             changed=self._say_soon,
         )
 
