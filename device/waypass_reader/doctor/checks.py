@@ -25,10 +25,11 @@ from waypass_protocol.status import MAX_SNAPSHOT
 from waypass_reader.clock import Clock
 from waypass_reader.config import MetricsTable, PagesTable, ReaderTable
 from waypass_reader.doctor.findings import Finding
-from waypass_reader.doctor.lanes import look_at_eyes, look_at_inputs, look_at_pins, look_at_speech
+from waypass_reader.doctor.lanes import look_at_eyes, look_at_inputs, look_at_pins, look_at_seeing, look_at_speech
 from waypass_reader.doctor.network import look_at_box, look_at_broker, look_at_port
 from waypass_reader.errors import ReaderError
 from waypass_reader.metrics import check_host
+from waypass_reader.seeing.wechat import opencv_detector
 from waypass_reader.state_lock import is_held
 from waypass_reader.turnstile import Pins, make_pin_factory
 from waypass_reader.web import read_key
@@ -49,6 +50,7 @@ def examine(
         findings += [look_at_eyes(lane), look_at_pins(lane, make_pins=make_pins)]
         if lane.speech is not None:
             findings += look_at_speech(lane, table.spoken_by(lane.speech))
+    findings.append(look_at_seeing(table.seeing, make=opencv_detector()))
     if table.inputs is not None:
         findings.append(look_at_inputs(table.inputs, make_pins=make_pins))
     findings += look_at_broker(table, reader_runs=is_held(table.state))

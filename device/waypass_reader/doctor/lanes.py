@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from waypass_reader.config import InputsTable, LaneTable
+from waypass_reader.config import InputsTable, LaneTable, SeeingTable
 from waypass_reader.doctor.findings import Finding
 from waypass_reader.errors import ReaderError, SourceError, SourceLost
 from waypass_reader.frames import FolderConfig, PipeConfig, SerialConfig, VideoConfig, WedgeConfig, open_source
 from waypass_reader.frames.pipe import check_pipe
 from waypass_reader.inputs import Contact, Level
 from waypass_reader.log import RecordingLog
+from waypass_reader.seeing.wechat import MakeDetector, open_wechat
 from waypass_reader.sounder import GpioSounder
 from waypass_reader.speech import RecordedVoice, find_program
 from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
@@ -112,6 +113,20 @@ def _pins_not_had(part: str, error: ReaderError) -> Finding:
         says=str(error),
         remedy=f"see firmware-config/wiring.md; the reader's user belongs to the group gpio; {_BUSY}",
     )
+
+
+def look_at_seeing(table: SeeingTable | None, *, make: MakeDetector | None) -> Finding:
+    """The stage that not every gate has, where it is asked for."""
+    part = "stage wechat"
+    models = None if table is None else table.wechat_models
+    if models is None:
+        return Finding(part=part, well=True, says="not asked for; a gate can do without it")
+    try:
+        open_wechat(models, make=make)
+    except ReaderError as error:
+        remedy = "do what is said there, or leave wechat_models out; until then the lanes see without it"
+        return Finding(part=part, well=False, says=str(error), remedy=remedy)
+    return Finding(part=part, well=True, says=f"its models are in {models} and can be used")
 
 
 def look_at_speech(
