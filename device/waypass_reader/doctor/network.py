@@ -145,8 +145,9 @@ def _ask(address: BrokerAddress, *, client_id: str, wanted: Sequence[tuple[str, 
             changed.notify()
 
     def done() -> bool:
-        answered = len(heard.granted) == len(wanted)
-        return heard.answer is not None and (heard.answer.is_failure or (answered and (heard.head or heard.refused)))
+        if heard.answer is None or heard.answer.is_failure:
+            return heard.answer is not None
+        return len(heard.granted) == len(wanted) and (heard.head or bool(heard.refused))
 
     client.on_connect, client.on_subscribe, client.on_message = on_connect, on_subscribe, on_message
     secure(client, address)
