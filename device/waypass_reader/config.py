@@ -279,6 +279,16 @@ class SpeechTable(StrictTable):
         return RecordedVoice(folder=self.folder, device=self.device)
 
 
+class SeeingTable(StrictTable):
+    """What the eyes of all lanes have besides. Without this table, what every gate has."""
+
+    wechat_models: PathBeside | None = Field(
+        default=None,
+        description="Folder with detect.prototxt, detect.caffemodel, sr.prototxt and sr.caffemodel, for a further "
+        "stage that needs opencv-contrib; absent, it is left out.",
+    )
+
+
 class LaneTable(StrictTable):
     """One lane: a camera or a scanner, a barrier, a screen."""
 
@@ -366,6 +376,7 @@ class ReaderTable(StrictTable):
     broker: BrokerTable | None = Field(default=None, description="The station's broker.")
     pages: PagesTable | None = Field(default=None, description="The reader's own pages.")
     metrics: MetricsTable | None = Field(default=None, description="Metrics for Prometheus.")
+    seeing: SeeingTable | None = Field(default=None, description="What the eyes of all lanes have besides.")
     inputs: InputsTable | None = Field(default=None, description="Inputs that all lanes share.")
     station_box: StationBoxTable | None = Field(
         default=None, description="The station's box; with it and a broker the re-entry memory is the station's."

@@ -41,6 +41,8 @@ class Sources:
     state: Callable[[], StateMessage]
     connected: Callable[[], bool | None]
     now: Callable[[], float]
+    joining_faults: Callable[[], Mapping[str, int]] = dict
+    """By lane, moving with the minutes: rule 1."""
 
 
 class ReaderMetrics(Collector):
@@ -62,6 +64,8 @@ class ReaderMetrics(Collector):
             yield _gauge("waypass_link_connected", "Whether the broker has this reader.", connected)
         refused = CounterMetricFamily("waypass_messages_refused", "Refused status messages.", labels=["reason"])
         yield _labelled(refused, state.reports)
+        faults = CounterMetricFamily("waypass_joining_faults", "Errors in joining a lane's frames.", labels=["lane"])
+        yield _labelled(faults, self._sources.joining_faults())
         yield _gauge("waypass_resident_memory_bytes", "Memory in use.", _resident_bytes())
         yield _gauge("waypass_threads", "Threads that run.", threading.active_count())
 

@@ -35,7 +35,7 @@ from waypass_reader.display import (
     TerminalDisplay,
     Writer,
 )
-from waypass_reader.errors import MissingLibrary
+from waypass_reader.errors import MissingLibrary, ReaderError
 from waypass_reader.frames import SourceOpener, open_source
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.inputs import Contact, SharedInputs, close_all, connect_lane
@@ -46,6 +46,8 @@ from waypass_reader.metrics import Sources, check_host, metrics_route
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
 from waypass_reader.pages.staff import StaffBulletin, staff_routes
+from waypass_reader.seeing.outfit import JoiningFaults, Outfit, worn
+from waypass_reader.seeing.wechat import ReadFrame, open_wechat, opencv_detector
 from waypass_reader.sharing import HttpKeySource, Sharing
 from waypass_reader.simulated_turnstile import SimulatedTurnstile
 from waypass_reader.sounder import GpioSounder, SoundingDisplay
@@ -82,6 +84,7 @@ class Reader:
         self._stopping = threading.Event()
         self._supervision = Supervision(notifier or Notifier(None), log=log)
         self._counts = Counts()
+        self._joining_faults = JoiningFaults(clock=clock, log=log)
         self._software = f"waypass-reader {version('waypass')}"
         keeper = DiskKeeper(table.state, log=log)
         store = StatusStore(trust=trust, keeper=keeper, floors=keeper.floors, clock_skew=table.policy.clock_skew)
@@ -242,6 +245,7 @@ class Reader:
             publish=self._say_reentry,
             clock=self._clock,
             log=self._log,
+            connected=lambda: self._link is not None and self._link.connected,
             changed=self._say_soon,
         )
 
@@ -267,9 +271,21 @@ class Reader:
             clock=self._clock,
             log=self._log,
         )
-        made = Lane(lane.name, parts, timing=lane.turnstile.timing())
+        with worn(Outfit(open_wechat=self._open_wechat, joining_failed=self._joining_faults.note)):
+            made = Lane(lane.name, parts, timing=lane.turnstile.timing())
         self._contacts += connect_lane(lane.turnstile.contacts(), made, factory=factory, log=self._log)
         return made
+
+    def _open_wechat(self, lane: str) -> ReadFrame | None:
+        """Where it is asked for and cannot be had, the lane sees without it."""
+        models = None if self._table.seeing is None else self._table.seeing.wechat_models
+        if models is None:
+            return None
+        try:
+            return open_wechat(models, make=opencv_detector())
+        except ReaderError as error:
+            self._log.warning("the lane sees without the stage wechat", lane=lane, cause=str(error))
+            return None
 
     def _make_servers(self) -> dict[str, WebServer]:
         """The pages and the metrics, as far as they are configured."""
@@ -287,6 +303,7 @@ class Reader:
             state=self.state,
             connected=lambda: None if self._link is None else self._link.connected,
             now=self._clock.now,
+            joining_faults=self._joining_faults.totals,
         )
         return WebServer(
             host=table.host, port=table.port, routes=Routes([metrics_route(sources)]), log=self._log, what="metrics"

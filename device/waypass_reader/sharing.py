@@ -3,11 +3,14 @@
 1. A thread of its own asks the box for its keys: every `ASK_SECONDS`, and soon when a mark under an unknown key comes.
    Keys live in memory. One that the box has not confirmed for longer than its own life is not used any more.
 2. When a pass has opened a lane, its marks are published after the barrier moved; when nobody walked through, that
-   they are taken back. When another reader says so, it is noted. Own words that the broker sends back are dropped.
+   they are taken back. When another reader says so, it is noted.
 3. Without box, keys or broker this reader decides by its own memory, and says so in its health.
-4. No decision waits for any of it: what a decision asks is in memory, and asking takes no lock.
+4. Own words that the broker sends back are noted nowhere, but they are the proof that it carries such words: it may
+   grant the subscription and keep back what comes under it. None within `BACK_SECONDS`, and the health says so. After
+   each connection, and while one is missed, this reader asks by a word about nobody (`NOBODYS`, taken back).
+5. No decision waits for any of it: what a decision asks is in memory, and asking takes no lock.
 
-Nothing of it is logged but what became of the box, and nothing of it is ever on a disk.
+Nothing of it is logged but what became of the box and of the broker, and nothing of it is ever on a disk.
 """
 
 import http.client
@@ -29,8 +32,17 @@ from waypass_reader.log import Log
 ASK_SECONDS = 30.0
 SOON_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
+WORD_SECONDS = 3.0
+BACK_SECONDS = 10.0
 WELL = "ok"
 ALONE = "this reader remembers alone: the station box gives no keys"
+CUT_OFF = "this reader remembers alone: there is no connection to the station's broker"
+UNHEARD = (
+    "this reader remembers alone: the broker does not send back what it says of re-entry; "
+    "look at the broker's access list (station-acl)"
+)
+NOBODYS = "0" * 64
+"""A mark that no pass has."""
 
 
 class KeysNotGiven(ReaderError):
@@ -97,19 +109,27 @@ class Sharing:
         publish: Callable[[ReentryMessage], None],
         clock: Clock,
         log: Log,
+        connected: Callable[[], bool] = lambda: True,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when `health` says something else."""
+        """`connected`: whether the broker has this reader. `changed` is called when `health` says something else."""
         self._reader = reader
         self._source = source
         self._publish = publish
         self._clock = clock
         self._log = log
+        self._connected = connected
         self._changed = changed
         self._memory = StationReentry(reentry=reentry)
         self._changing = threading.Lock()  # between the threads that change the memory; who asks it takes none
         self._confirmed_ns: int | None = None
         self._told_alone = False
+        self._told_health = ALONE
+        self._epoch = ""
+        # Rule 4. Each is set in one step, so that no thread waits for another: at worst one more word is said.
+        self._proven = False
+        self._waits_since_ns: int | None = None
+        self._said_ns = 0
         self._ending = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._keep_asking, name="station keys", daemon=True)
@@ -127,8 +147,15 @@ class Sharing:
 
     @property
     def health(self) -> str:
-        """ "ok", or that this reader remembers alone."""
-        return ALONE if self._confirmed_ns is None else WELL
+        """ "ok", or that this reader remembers alone, and why."""
+        since_ns = self._waits_since_ns
+        if self._confirmed_ns is None:
+            return ALONE
+        if not self._connected():
+            return CUT_OFF
+        if since_ns is not None and self._clock.monotonic_ns() - since_ns >= BACK_SECONDS * 1e9:
+            return UNHEARD
+        return WELL
 
     def __len__(self) -> int:
         """How many openings of others are remembered."""
@@ -145,12 +172,16 @@ class Sharing:
     def tell(self, memo: Memo, *, opened: bool) -> None:
         """Rule 2."""
         for epoch, mark in memo.shared:
-            self._publish(ReentryMessage(epoch=epoch, mark=mark.hex(), opened=opened))
+            self._say(ReentryMessage(epoch=epoch, mark=mark.hex(), opened=opened))
 
     def hear(self, reader: str, payload: bytes) -> None:
         """What another reader said. Raises `Malformed`."""
         message = read_message("reentry", payload)
-        if reader == self._reader or not isinstance(message, ReentryMessage):
+        if not isinstance(message, ReentryMessage):
+            return
+        if reader == self._reader:
+            self._proven, self._waits_since_ns = True, None
+            self._tell_health()
             return
         if not self._memory.knows(message.epoch):
             self._wake.set()
@@ -158,14 +189,15 @@ class Sharing:
             self._memory.hear(reader, message, int(self._clock.now()))
 
     def forget(self) -> None:
-        """Drop what is past its time, keys too."""
+        """Drop what is past its time, keys too, and look whether own words come back."""
         with self._changing:
             confirmed_ns = self._confirmed_ns
             if confirmed_ns is not None and self._clock.monotonic_ns() - confirmed_ns > KEY_LIFE * 10**9:
                 self._confirmed_ns = None
                 self._memory.use(())
-                self._changed()
             self._memory.forget(int(self._clock.now()))
+        self._look_for_own_words()
+        self._tell_health()
 
     def ask(self) -> None:
         """Rule 1: once, now."""
@@ -180,11 +212,39 @@ class Sharing:
             self._told_alone = False
             self._log.info("the station box gives keys")
         with self._changing:
-            was_alone = self._confirmed_ns is None
             self._memory.use(given.keys)
+            self._epoch = given.keys[0].epoch
             self._confirmed_ns = self._clock.monotonic_ns()
-        if was_alone:
-            self._changed()
+        self._tell_health()
+
+    def _say(self, message: ReentryMessage) -> None:
+        """What is said without a connection is lost, and waited for by nobody."""
+        if self._connected():
+            self._said_ns = now_ns = self._clock.monotonic_ns()
+            if self._waits_since_ns is None:
+                self._waits_since_ns = now_ns
+        self._publish(message)
+
+    def _look_for_own_words(self) -> None:
+        """Rule 4."""
+        if self._confirmed_ns is None or not self._connected():
+            self._proven, self._waits_since_ns = False, None
+            return
+        since_ns, now_ns = self._waits_since_ns, self._clock.monotonic_ns()
+        gap = ASK_SECONDS if self.health == UNHEARD else WORD_SECONDS
+        if (since_ns is None and not self._proven) or (since_ns is not None and now_ns - self._said_ns >= gap * 1e9):
+            self._say(ReentryMessage(epoch=self._epoch, mark=NOBODYS, opened=False))
+
+    def _tell_health(self) -> None:
+        health = self.health
+        before, self._told_health = self._told_health, health
+        if health == before:
+            return
+        if health == UNHEARD:
+            self._log.warning("what this reader says of re-entry does not come back; look at the broker's access list")
+        elif before == UNHEARD and health == WELL:
+            self._log.info("what this reader says of re-entry comes back")
+        self._changed()
 
     def _keep_asking(self) -> None:
         while not self._ending.is_set():

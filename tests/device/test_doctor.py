@@ -1,24 +1,41 @@
 """`waypass-reader doctor`: each thing well, each thing broken, and the command as a process."""
 
 import json
+import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gpiozero
 import pytest
+from gpiozero.pins.mock import MockFactory
 from tests.device.test_inbox import feed, start
 from tests.device.test_run import COMMAND, READY, Gate, gate  # noqa: F401 - a fixture
 from tests.support.brokers import BrokerKind, LocalBroker
 from tests.support.issuing import HOUR, NOW, make_issuer
+from tests.support.publishing import Publisher
+from tests.support.refusing_broker import RefusingBroker
 
 from waypass_protocol.assembly import Kind
 from waypass_reader.clock import ManualClock
-from waypass_reader.config import load_config
-from waypass_reader.doctor.checks import DAY, examine, look_at_clock, look_at_keys, look_at_port, look_at_state
+from waypass_reader.config import InputsTable, LaneTable, StationBoxTable, load_config
+from waypass_reader.doctor.checks import DAY, examine, look_at_clock, look_at_keys, look_at_state
 from waypass_reader.doctor.findings import Finding, library_findings
+from waypass_reader.doctor.lanes import look_at_eyes, look_at_inputs, look_at_pins, look_at_speech
+from waypass_reader.doctor.network import look_at_box, look_at_broker, look_at_port
 from waypass_reader.libraries import missing_libraries
+from waypass_reader.log import RecordingLog
+from waypass_reader.mock_pins import make_factory
+from waypass_reader.speech import file_name
+from waypass_reader.state_lock import hold_state
+from waypass_reader.station.keys import KeyPages, KeyRing
+from waypass_reader.web import KeyGuard, Routes, WebServer
+from waypass_reader.words import Language, Saying
 from waypass_simulator.processes import Program, Stream, free_port
+
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 
 
 @pytest.fixture
@@ -44,7 +61,9 @@ def test_a_reader_that_has_all_it_needs_is_well(gate: Gate, broker: LocalBroker)
     run.inbox.take(Kind.HEAD, gate.issuer.head(issued, iat=gate.now))
     before = sorted((path.name, path.stat().st_mtime_ns) for path in (gate.folder / "state").rglob("*"))
     gate.show("1", "https://example.org")
-    code, found = ask(gate)
+    with Publisher(gate.issuer, broker.host, broker.port) as server:
+        server.head(issued, sequence=1, iat=gate.now)
+        code, found = ask(gate)
     assert [each["part"] for each in found.values() if not each["well"]] == []
     assert code == 0
     assert list(found) == [
@@ -58,6 +77,7 @@ def test_a_reader_that_has_all_it_needs_is_well(gate: Gate, broker: LocalBroker)
         "list wp:17",
         "camera north",
         "pins north",
+        "stage wechat",
         "broker",
         "pages",
         "metrics",
@@ -92,9 +112,51 @@ def test_a_reader_that_lacks_everything_is_told_what_to_do(gate: Gate) -> None: 
 def test_each_address_of_the_broker_is_looked_at(gate: Gate, broker: LocalBroker) -> None:  # noqa: F811
     nobody = free_port()
     gate.configure(port=broker.port, pages=f'others = ["127.0.0.1:{nobody}"]\n')
-    _, found = ask(gate)
-    assert found[f"broker 127.0.0.1:{broker.port}"]["says"] == f"127.0.0.1:{broker.port} takes this reader"
+    with Publisher(gate.issuer, broker.host, broker.port) as server:
+        server.head(gate.issuer.status_list(), sequence=1, iat=gate.now)
+        _, found = ask(gate)
+    place = f"127.0.0.1:{broker.port}"
+    assert found[f"broker {place}"]["says"] == f"{place} takes this reader and gives it heads and lists"
     assert "can't be reached" in found[f"broker 127.0.0.1:{nobody}"]["says"]
+
+
+def test_a_broker_that_gives_no_head_needs_mending(gate: Gate, broker: LocalBroker) -> None:  # noqa: F811
+    """The server does not run, or the broker grants a subscription and keeps its messages back."""
+    gate.configure(port=broker.port)
+    (found,) = look_at_broker(load_config(gate.config)[0])
+    assert (found.well, "takes this reader, and no waypass/1/metro/head came within" in found.says) == (False, True)
+    assert "access list lets this reader read that topic" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "topic", ["head", "status/+/delta/+", "status/doctor/snapshot", "status/doctor/compact", "reader/+/reentry"]
+)
+def test_a_subscription_that_is_refused_is_named(gate: Gate, topic: str) -> None:  # noqa: F811
+    compact = 'status_form = "compact"\n' if "compact" in topic else ""
+    with RefusingBroker(f"waypass/1/metro/{topic}") as broker:
+        gate.configure(
+            pages=f'[broker]\nhost = "127.0.0.1"\nport = {broker.port}\n'
+            f'[station_box]\naddress = "http://127.0.0.1:{free_port()}"\nkey_file = "station-key"\n'
+        )
+        gate.config.write_text(compact + gate.config.read_text(encoding="utf-8"), encoding="utf-8")
+        (found,) = look_at_broker(load_config(gate.config)[0])
+    assert found.says.endswith(f"takes this reader and refuses to give waypass/1/metro/{topic}")
+    assert "access list" in found.remedy
+
+
+def test_a_login_that_a_running_reader_has_is_not_used_beside_it(gate: Gate) -> None:  # noqa: F811
+    nobody = free_port()
+    gate.configure(port=nobody, pages='username = "gate-1"\n')
+    (gate.folder / "state").mkdir()
+    table, trust = load_config(gate.config)
+
+    def broker_finding() -> Finding:
+        findings = examine(table, trust, clock=ManualClock(gate.now))
+        return next(each for each in findings if each.part == "broker")
+
+    with hold_state(table.state):
+        assert broker_finding().says.startswith("not asked, since the reader runs")
+    assert "can't be reached" in broker_finding().says
 
 
 def test_beside_a_reader_that_runs_its_own_pages_are_well(gate: Gate) -> None:  # noqa: F811
@@ -105,6 +167,135 @@ def test_beside_a_reader_that_runs_its_own_pages_are_well(gate: Gate) -> None:  
         assert found["pages"]["says"].endswith("is a reader's already; it seems to run")
         assert found["pages"]["well"]
         assert reader.terminate() == 0
+
+
+def test_beside_a_reader_that_runs_a_pipe_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "camera"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(path, os.O_WRONLY)
+    try:
+        os.write(writing, b"YUV4MPEG2 W18 H16 Cmono\nFRAME\n")
+        found = look_at_eyes(lane_of(source={"kind": "pipe", "path": str(path)}))
+        assert (found.well, found.says) == (
+            True,
+            f"{path} is a named pipe and may be read; its frames are left to the reader",
+        )
+        assert os.read(reading, 4096) == b"YUV4MPEG2 W18 H16 Cmono\nFRAME\n"
+    finally:
+        os.close(writing)
+        os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("nothing", "can't be opened: No such file or directory"), ("file", "is no named pipe")]
+)
+def test_a_pipe_that_is_none_needs_mending(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    found = look_at_eyes(lane_of(source={"kind": "pipe", "path": str(tmp_path / name)}))
+    assert (found.well, message in found.says) == (False, True)
+
+
+TURNSTILE: dict[str, Any] = {
+    "pins": "gpio",
+    "relay": 17,
+    "lamp_go": 27,
+    "lamp_wait": 22,
+    "sensor": 23,
+    "relay_sense": 13,
+    "button": 5,
+    "key": 6,
+}
+
+
+def lane_of(**settings: Any) -> LaneTable:
+    return LaneTable.model_validate(
+        {"name": "north", "source": {"kind": "folder", "path": "frames"}, "turnstile": TURNSTILE, **settings}
+    )
+
+
+@pytest.mark.parametrize("number", [17, 27, 22, 23, 13, 5, 6, 12])
+def test_a_pin_that_is_taken_is_named_whatever_it_is_for(number: int) -> None:
+    lane = lane_of(sounder={"kind": "buzzer", "pin": 12})
+    factory = make_factory()
+    with gpiozero.DigitalInputDevice(number, pull_up=True, pin_factory=factory):
+        taken = look_at_pins(lane, make_pins=lambda _pins: factory)
+    assert (taken.well, f"pin {number} can't be used" in taken.says) == (False, True)
+    # All that it had meanwhile was given back.
+    assert look_at_pins(lane, make_pins=lambda _pins: factory) == Finding(
+        part="pins north",
+        well=True,
+        says="can be had: relay 17, lamp_go 27, lamp_wait 22, relay_sense 13, sensor 23, button 5, key 6, sounder 12",
+    )
+
+
+@pytest.mark.parametrize("number", [25, 24])
+def test_a_taken_pin_that_lanes_share_is_named(number: int) -> None:
+    table = InputsTable(pins="gpio", crowd_key=25, release=24)
+    factory = MockFactory()
+    with gpiozero.DigitalInputDevice(number, pull_up=True, pin_factory=factory):
+        assert f"pin {number} can't be used" in look_at_inputs(table, make_pins=lambda _pins: factory).says
+    assert look_at_inputs(table, make_pins=lambda _pins: factory).says == "can be had: crowd_key 25, release 24"
+
+
+def test_what_run_would_refuse_is_not_called_well(gate: Gate) -> None:  # noqa: F811
+    (gate.folder / "words").mkdir()
+    speech = 'speech = { kind = "recorded", folder = "words" }\n'
+    gate.configure(pages=f'[pages]\nport = {free_port()}\nstation_key_file = "no-such-key"\n', more=speech)
+    code, found = ask(gate)
+    assert code == 1
+    assert "no-such-key: can't be read" in found["station key"]["says"]
+    assert "missing go.en.wav, please-wait.en.wav" in found["speech north"]["says"]
+    with gate.run() as reader:
+        assert reader.wait(timeout=60) == 2
+    (gate.folder / "no-such-key").write_text("a-key-of-this-station\n", encoding="utf-8")
+    for saying in Saying:
+        for language in (Language.ENGLISH, Language.CHINESE):
+            (gate.folder / "words" / file_name(saying, language)).write_bytes(b"RIFF")
+    _, found = ask(gate)
+    assert (found["station key"]["well"], found["speech north"]["says"]) == (True, "every word is there, in en, zh")
+
+
+def test_metrics_beyond_loopback_are_not_called_well(gate: Gate) -> None:  # noqa: F811
+    gate.configure(pages=f'[metrics]\nhost = "0.0.0.0"\nport = {free_port()}\n')
+    table, trust = load_config(gate.config)
+    found = {each.part: each for each in examine(table, trust, clock=ManualClock(gate.now))}
+    assert (found["metrics"].well, "expected host as an address of loopback" in found["metrics"].says) == (False, True)
+
+
+@pytest.mark.parametrize(("program", "well"), [(None, False), ("/usr/bin/espeak-ng", True)])
+def test_the_program_that_speaks_is_looked_for(program: str | None, well: bool) -> None:
+    lane = lane_of(speech={"kind": "espeak-ng"})
+    words, found = look_at_speech(lane, (Language.ENGLISH,), which=lambda _name: program)
+    assert words.well
+    assert (found.well, found.part) == (well, "speech program north")
+    assert well or "apt-get install espeak-ng" in found.says
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "well", "says"),
+    [
+        ("the station's", "the-key-of-the-station", True, "gives its keys, 1 now"),
+        ("another", "another-key-altogether", False, "expected 200 for its keys, got 401"),
+        ("too short", "short", False, "expected a first line of 16 to 256 letters"),
+    ],
+)
+def test_the_station_box_is_asked_for_its_keys(tmp_path: Path, name: str, key: str, well: bool, says: str) -> None:
+    clock = ManualClock(NOW)
+    ring = KeyRing(new_bytes=os.urandom, now_ns=clock.monotonic_ns())
+    guard = KeyGuard("the-key-of-the-station", monotonic_ns=clock.monotonic_ns)
+    pages = KeyPages(ring, guard=guard, monotonic_ns=clock.monotonic_ns)
+    box = WebServer(host="127.0.0.1", port=0, routes=Routes(pages.routes()), log=RecordingLog())
+    box.start()
+    (tmp_path / "station-key").write_text(f"{key}\n", encoding="utf-8")
+    table = StationBoxTable(address=box.address, key_file=tmp_path / "station-key")
+    try:
+        found = look_at_box(table)
+        assert (found.part, found.well, says in found.says) == ("station box", well, True), name
+        assert key not in found.says
+    finally:
+        box.close()
+    assert not look_at_box(table).well
 
 
 def test_for_people_it_says_what_to_do_on_a_line_of_its_own(gate: Gate) -> None:  # noqa: F811
@@ -185,6 +376,23 @@ def test_a_missing_library_is_said_with_what_to_install() -> None:
     assert [each.well for each in found] == [False] * 3
     assert "apt-get install libzbar0" in found[2].remedy
     assert found[2].says.endswith("; fewer codes are read")
+
+
+def test_the_manual_names_each_thing_that_is_looked_at(gate: Gate) -> None:  # noqa: F811
+    (gate.folder / "state").mkdir()
+    gate.configure(
+        port=free_port(),
+        pages=f'[pages]\nport = {free_port()}\nstation_key_file = "station-key"\n[metrics]\nport = {free_port()}\n'
+        f'[station_box]\naddress = "http://127.0.0.1:{free_port()}"\nkey_file = "station-key"\n'
+        '[inputs]\npins = "mock"\ncrowd_key = 25\n',
+        more='speech = { kind = "espeak-ng" }\n',
+    )
+    rows = [line.split("|")[1] for line in MANUAL.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall("`([^`]+)`", row)}
+    _, found = ask(gate)
+    assert len(found) == 19
+    # "camera north" is the camera of a lane.
+    assert [part for part in found if not {part, part.rpartition(" ")[0], part.partition(" ")[0]} & named] == []
 
 
 @pytest.mark.parametrize(("well", "remedy"), [(True, "do this"), (False, "")])

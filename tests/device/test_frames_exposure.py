@@ -87,6 +87,31 @@ def test_v4l2_is_set_by_hand_from_its_own_exposure_and_given_back() -> None:
     assert capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 3.0
 
 
+def test_a_camera_that_fails_to_take_its_automatic_back_is_released() -> None:
+    camera = HandFedCamera()
+
+    class Fails(RecordingExposure):
+        def correct(self, stops: float) -> bool:
+            if stops == 0:
+                raise cv2.error("the cable is out")
+            return super().correct(stops)
+
+    grabber = ExposingGrabber(camera, Fails())
+    camera.feed(*[outshone()] * 10)
+    for _ in range(10):
+        grabber.grab()
+    with pytest.raises(cv2.error, match="the cable is out"):
+        grabber.release()
+    assert camera.released.is_set()
+
+
+def test_v4l2_begins_with_the_automatic_after_a_run_that_was_killed() -> None:
+    capture = Settings(exposure=40)
+    capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] = 1.0
+    V4l2Exposure(capture)
+    assert capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 3.0
+
+
 def test_v4l2_without_exposure_says_so() -> None:
     assert not V4l2Exposure(Settings(exposure=0)).correct(0.5)
 

@@ -15,7 +15,7 @@ from waypass_reader.frames import CameraConfig, Frame, FrameSource, PicameraConf
 from waypass_reader.frames.camera import CaptureGrabber, device_path
 from waypass_reader.frames.doubles import HandFedCamera, StillPicamera2, StillPicameraLibrary
 from waypass_reader.frames.newest import NewestFrames
-from waypass_reader.frames.picamera import open_picamera
+from waypass_reader.frames.picamera import PicameraGrabber, open_picamera
 
 DEADLINE = 20.0
 
@@ -169,6 +169,16 @@ def test_a_raspberry_pi_camera_that_stops_is_lost() -> None:
     source = open_picamera(config, clock_ns=time.monotonic_ns, library=lambda: StillPicameraLibrary(device))
     with source, pytest.raises(SourceLost, match=r"Raspberry Pi camera 0: gives no more frames \(camera frontend"):
         drain(source)
+    assert device.calls[-2:] == ["stop", "close"]
+
+
+def test_a_raspberry_pi_camera_that_cannot_be_stopped_is_closed_all_the_same() -> None:
+    device = StillPicamera2(np.zeros((16, 16), np.uint8), sticks=True)
+    config = PicameraConfig(width=16, height=16, frozen_seconds=0)
+    PicameraGrabber(device, width=16, height=16, name="camera").release()
+    assert device.calls == ["stop", "close"]
+    with open_picamera(config, clock_ns=time.monotonic_ns, library=lambda: StillPicameraLibrary(device)) as source:
+        wait_for(source)
     assert device.calls[-2:] == ["stop", "close"]
 
 

@@ -96,6 +96,20 @@ def test_decisions_move_when_their_minute_is_over_and_reasons_when_their_hour_is
     assert ("waypass_reasons_total", "red") not in hour
 
 
+def test_errors_in_joining_are_counted_by_lane() -> None:
+    sources = Sources(
+        counts=Counts(),
+        state=lambda: STATE,
+        connected=lambda: None,
+        now=lambda: NOW,
+        joining_faults=lambda: {"north": 3},
+    )
+    registry = CollectorRegistry()
+    registry.register(ReaderMetrics(sources))
+    found = samples(generate_latest(registry).decode())
+    assert found["waypass_joining_faults_total", "north"] == 3
+
+
 def test_totals_take_nothing_from_the_counts() -> None:
     counts, begun = Counts(), NOW // 60 * 60
     counts.note(Outcome.OPEN, Reason.GREEN, milliseconds=1, now=begun)

@@ -12,12 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
+from tests.support.publishing import wait_for
 
+from waypass_reader.clock import ManualClock
 from waypass_reader.frames.base import Pixels
 from waypass_reader.hints import Hint
+from waypass_reader.log import RecordingLog
 from waypass_reader.seeing.attention import Attention, Region, region_around
 from waypass_reader.seeing.eye import Eye, Look
 from waypass_reader.seeing.hints import hint_for
+from waypass_reader.seeing.joining import Joiner, Placed
+from waypass_reader.seeing.outfit import JoiningFaults, Outfit
 from waypass_reader.seeing.pose import Pose
 from waypass_reader.seeing.stages import Stage, installed_stages
 from waypass_reader.seeing.symbol import side_of
@@ -275,6 +280,38 @@ class TestWorker:
         worker.close()
         assert (outcome.text, outcome.at_ns) == (None, 1)
 
+    @pytest.mark.parametrize("step", ["add", "read"])
+    def test_an_error_that_nobody_foresaw_costs_its_frames_and_not_the_thread(self, step: str) -> None:
+        failures: list[str] = []
+        worker = JoiningWorker(
+            name="seven",
+            make_joiner=lambda: FailingJoiner(step if not failures else ""),
+            failed=lambda error: failures.append(type(error).__name__),
+        )
+        worker.offer(code(), at_ns=1)
+        wait_for(lambda: bool(failures), "it fails")
+        worker.offer(code(), at_ns=2)
+        outcome = _outcome(worker, done=lambda each: each.text is not None)
+        worker.close()
+        assert (outcome.text, outcome.at_ns, failures) == (TEXT, 2, ["LinAlgError"])
+
+    def test_an_eye_tells_whose_joining_failed(self) -> None:
+        log, clock = RecordingLog(), ManualClock(60)
+        faults = JoiningFaults(clock=clock, log=log)
+        outfit = Outfit(joining_failed=faults.note, make_joiner=lambda: FailingJoiner("add"))
+        eye = Eye(name="north", clock_ns=lambda: 0, outfit=outfit)
+        eye.look(UNREADABLE, at_ns=1)
+        wait_for(lambda: bool(log.lines), "it fails")
+        eye.close()
+        faults.note("north", np.linalg.LinAlgError())
+        assert log.lines == [
+            ("an unforeseen error in joining frames; they are dropped", {"lane": "north", "kind": "LinAlgError"})
+        ]
+        # Nobody learns at which moment somebody stood there.
+        assert faults.totals() == {}
+        clock.advance(60)
+        assert faults.totals() == {"north": 2}
+
     def test_more_frames_than_it_can_take_do_not_pile_up(self) -> None:
         worker = JoiningWorker(name="five")
         for number in range(200):
@@ -285,6 +322,24 @@ class TestWorker:
             newest = _outcome(worker).at_ns
         worker.close()
         assert newest == 199
+
+
+class FailingJoiner(Joiner):
+    """Fails at one of its steps, each time."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self._step = step
+
+    def add(self, pixels: Pixels, *, at_ns: int, thorough: bool = False) -> Placed:
+        if self._step == "add":
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return super().add(pixels, at_ns=at_ns, thorough=thorough)
+
+    def read(self, *, thorough: bool = False) -> str | None:
+        if self._step == "read":
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return super().read(thorough=thorough)
 
 
 def _joining_threads(name: str) -> list[str]:

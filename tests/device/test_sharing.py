@@ -22,7 +22,19 @@ from waypass_protocol.reentry import KEY_LIFE, Memo, ReentryMemory
 from waypass_reader.clock import ManualClock
 from waypass_reader.deciding import Desk, Judgement
 from waypass_reader.log import RecordingLog
-from waypass_reader.sharing import ALONE, GivenKeys, HttpKeySource, KeysNotGiven, Sharing
+from waypass_reader.sharing import (
+    ALONE,
+    ASK_SECONDS,
+    BACK_SECONDS,
+    CUT_OFF,
+    NOBODYS,
+    UNHEARD,
+    WELL,
+    GivenKeys,
+    HttpKeySource,
+    KeysNotGiven,
+    Sharing,
+)
 from waypass_reader.station.keys import KeyPages, KeyRing
 from waypass_reader.web import KeyGuard, Routes, WebServer
 
@@ -45,6 +57,11 @@ class Station:
     readers: dict[str, Sharing] = field(default_factory=dict)
     sources: dict[str, GivenKeys] = field(default_factory=dict)
     said: list[ReentryMessage] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    """What the readers' health said, each time that it changed."""
+    connected: bool = True
+    keeps_back: bool = False
+    """The broker grants the subscription and sends nothing of it, as the central `acl` has it."""
 
     def __post_init__(self) -> None:
         self.ring = KeyRing(new_bytes=counting_bytes(), now_ns=self.clock.monotonic_ns())
@@ -53,13 +70,22 @@ class Station:
 
     def reader(self, name: str) -> Sharing:
         def publish(message: ReentryMessage) -> None:
+            if not self.connected:
+                return
             self.said.append(message)
-            for each in self.readers.values():  # a broker sends it to whoever said it too
+            for each in () if self.keeps_back else self.readers.values():  # a broker sends it to whoever said it too
                 each.hear(name, encode_message(message))
 
         self.sources[name] = GivenKeys()
         self.readers[name] = Sharing(
-            reader=name, reentry=120, source=self.sources[name], publish=publish, clock=self.clock, log=self.log
+            reader=name,
+            reentry=120,
+            source=self.sources[name],
+            publish=publish,
+            clock=self.clock,
+            log=self.log,
+            connected=lambda: self.connected,
+            changed=lambda: self.changes.append(self.readers[name].health),
         )
         return self.readers[name]
 
@@ -153,6 +179,64 @@ def test_a_mark_under_an_unknown_key_makes_it_ask_soon(station: Station) -> None
         assert len(north) == 0
     finally:
         north.close()
+
+
+def passes_seconds(station: Station, reader: Sharing, seconds: int) -> None:
+    """As the reader's main thread lets them pass."""
+    for _ in range(seconds):
+        station.clock.advance(1)
+        reader.forget()
+
+
+def test_without_a_connection_a_reader_remembers_alone_and_says_so(station: Station) -> None:
+    north = station.reader("north")
+    station.give_keys()
+    north.forget()
+    assert north.health == WELL
+    station.connected = False
+    north.forget()
+    opens(north, A)
+    assert north.health == CUT_OFF
+    passes_seconds(station, north, 60)
+    station.connected = True
+    # What was said meanwhile is lost, and waited for by nobody.
+    passes_seconds(station, north, 60)
+    assert station.changes == [WELL, CUT_OFF, WELL]
+
+
+def test_a_broker_that_keeps_marks_back_is_said_without_anybody_passing(station: Station) -> None:
+    north, south = station.reader("north"), station.reader("south")
+    station.keeps_back = True
+    station.give_keys()
+    north.forget()
+    assert (north.health, [(each.mark, each.opened) for each in station.said]) == (WELL, [(NOBODYS, False)])
+    passes_seconds(station, north, int(BACK_SECONDS))
+    assert north.health == UNHEARD
+    assert station.log.events[-1].startswith("what this reader says of re-entry does not come back")
+    asked = len(station.said)
+    passes_seconds(station, north, int(ASK_SECONDS))
+    assert len(station.said) == asked + 1
+    station.keeps_back = False
+    passes_seconds(station, north, int(ASK_SECONDS))
+    assert (north.health, len(south)) == (WELL, 0)
+    assert station.log.events[-1] == "what this reader says of re-entry comes back"
+    assert station.changes.count(UNHEARD) == 1
+
+
+def test_a_mark_that_does_not_come_back_is_missed(station: Station) -> None:
+    """The access list was changed while everybody stayed connected."""
+    north = station.reader("north")
+    station.give_keys()
+    north.forget()
+    passes_seconds(station, north, 300)
+    assert (north.health, len(station.said)) == (WELL, 1)
+    station.keeps_back = True
+    opens(north, A)
+    passes_seconds(station, north, int(BACK_SECONDS))
+    assert north.health == UNHEARD
+    station.keeps_back = False
+    opens(north, A)
+    assert north.health == WELL
 
 
 def test_what_is_no_mark_is_refused(station: Station) -> None:

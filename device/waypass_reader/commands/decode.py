@@ -6,6 +6,8 @@
 - With `--burst` each DIR gives one line: its pictures, by name, are consecutive frames of one hand. Each is tried by
   itself, and then joined with those before it; the frame that gives a text is the last one looked at. `ms` is the sum
   over the frames used.
+- With `--wechat-models` the stage `wechat` is tried too, as by a gate that has them in `[seeing]`; where it cannot be
+  had, nothing is read, and the exit code is 2.
 - Texts are printed whole, also those too long for a pass, so that foreign codes can be looked at too.
 - A file that can't be read, or a folder without pictures, gets a message and no line; a frame of a burst that can't be
   read gets a message and is passed over. The others still get their lines.
@@ -14,7 +16,7 @@ Exit code 2 if anything could not be read, otherwise 1 if any picture or burst g
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +28,10 @@ from waypass_reader.libraries import missing_libraries
 
 if TYPE_CHECKING:  # loaded when the command runs, after the libraries were looked for
     from waypass_reader.frames.base import Pixels
+    from waypass_reader.seeing.stages import Stage
+    from waypass_reader.seeing.wechat import ReadFrame
+
+    MoreStages = Mapping[Stage, ReadFrame]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,13 +63,17 @@ def decode(
     paths: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR", help="Pictures, or folders with --burst.")],
     burst: Annotated[bool, typer.Option("--burst", help="Each DIR holds consecutive frames of one hand.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    wechat_models: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The four model files of the stage wechat, to try it too.")
+    ] = None,
 ) -> None:
     """Read the QR codes in pictures, exactly as a gate would."""
     _prepare_libraries()
+    more = _more_stages(wechat_models)
     tally = _Tally()
     for path in paths:
         try:
-            reading = _read_burst(path, tally) if burst else _read_still(path)
+            reading = _read_burst(path, tally, more) if burst else _read_still(path, more)
         except SourceError as error:
             tally.refuse(error)
             continue
@@ -86,13 +96,23 @@ def _prepare_libraries() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _read_still(path: Path) -> Reading:
+def _more_stages(wechat_models: Path | None) -> "MoreStages":
+    """Raises `ReaderError` for a stage that was asked for and cannot be had."""
+    if wechat_models is None:
+        return {}
+    from waypass_reader.seeing.stages import Stage
+    from waypass_reader.seeing.wechat import open_wechat, opencv_detector
+
+    return {Stage.WECHAT: open_wechat(wechat_models, make=opencv_detector())}
+
+
+def _read_still(path: Path, more: "MoreStages") -> Reading:
     if path.is_dir():
         raise SourceError(f"{path}: expected a picture, got a folder; folders go with --burst")
-    return _decode(path, [_load(path)])
+    return _decode(path, [_load(path)], more)
 
 
-def _read_burst(path: Path, tally: _Tally) -> Reading:
+def _read_burst(path: Path, tally: _Tally, more: "MoreStages") -> Reading:
     from waypass_reader.frames.pictures import picture_paths
 
     try:
@@ -101,7 +121,7 @@ def _read_burst(path: Path, tally: _Tally) -> Reading:
         raise SourceError(f"{path}: expected a folder of pictures: {error.strerror}") from error
     if not pictures:
         raise SourceError(f"{path}: the folder holds no pictures")
-    return _decode(path, _load_each(pictures, tally))
+    return _decode(path, _load_each(pictures, tally), more)
 
 
 def _load_each(pictures: list[Path], tally: _Tally) -> "Iterator[Pixels]":
@@ -119,11 +139,11 @@ def _load(path: Path) -> "Pixels":
     return read_picture(path)
 
 
-def _decode(path: Path, frames: "Iterable[Pixels]") -> Reading:
+def _decode(path: Path, frames: "Iterable[Pixels]", more: "MoreStages") -> Reading:
     """Decodes frame after frame, alone and joined, up to and with the first that gives a text."""
     from waypass_reader.seeing.burst import read_burst
 
-    burst = read_burst(frames, limit=None)
+    burst = read_burst(frames, limit=None, more=more)
     return Reading(
         path=path,
         texts=tuple(sighting.text for sighting in burst.sightings),

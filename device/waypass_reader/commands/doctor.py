@@ -1,8 +1,9 @@
 """`waypass-reader doctor`: is everything there that a gate needs, and what is to be done where it is not.
 
-It may be run beside the reader: it takes nothing from a folder, changes no kept message and does not move a barrier.
-What the running reader holds (a camera, pins, a port) is told as such. Exit code 0: all is well; 1: something needs
-mending; 2: bad use, or a configuration that the reader would not start with.
+It may be run beside the reader: it takes nothing from a folder or a pipe, changes no kept message, does not move a
+barrier and does not use a login at the broker that the reader has. What the running reader holds (a camera, pins, a
+port) is told as such. Exit code 0: all is well; 1: something needs mending; 2: bad use, or a configuration that cannot
+be read.
 """
 
 import json

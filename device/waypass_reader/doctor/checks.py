@@ -1,57 +1,65 @@
-"""Looks at each thing that a reader's configuration names: keys, clock, state folder, lists, lanes, broker, ports.
+"""Looks at each thing that a reader's configuration names: keys, clock, state folder, lists, lanes with all their pins
+and words, broker, station box, pages, metrics.
 
 1. nothing is changed that a reader keeps or sees: kept messages are read and not moved, a folder's pictures stay, a
-   barrier does not turn
-2. nothing is waited for longer than `PATIENCE_SECONDS`
-3. the broker is asked under another client id than the reader's, so that a reader that runs is not thrown out
+   pipe is not opened, a barrier does not turn
+2. nothing is waited for longer than `PATIENCE_SECONDS` (`network`, `lanes`)
+3. the broker is asked under another client id than the reader's, and not at all where that would throw a reader out
+   that runs (`network`)
+4. whatever the reader would refuse to start with is looked at by the reader's own checks, so that nothing is well here
+   that ends it there
 """
 
 import contextlib
-import http.client
 import os
 import shutil
-import socket
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from waypass_protocol.assembly import Kind, MemoryKeeper, StatusStore
 from waypass_protocol.keys import TrustSet, Use
 from waypass_protocol.status import MAX_SNAPSHOT
-from waypass_reader.broker_address import BrokerAddress, secure
 from waypass_reader.clock import Clock
-from waypass_reader.config import LaneTable, ReaderTable
+from waypass_reader.config import MetricsTable, PagesTable, ReaderTable
 from waypass_reader.doctor.findings import Finding
-from waypass_reader.errors import ReaderError, SourceLost
-from waypass_reader.frames import FolderConfig, SerialConfig, VideoConfig, WedgeConfig, open_source
-from waypass_reader.turnstile import GpioTurnstile, Pins, make_pin_factory
-from waypass_reader.web.answers import STRICT_HEADERS
+from waypass_reader.doctor.lanes import look_at_eyes, look_at_inputs, look_at_pins, look_at_seeing, look_at_speech
+from waypass_reader.doctor.network import look_at_box, look_at_broker, look_at_port
+from waypass_reader.errors import ReaderError
+from waypass_reader.metrics import check_host
+from waypass_reader.seeing.wechat import opencv_detector
+from waypass_reader.state_lock import is_held
+from waypass_reader.turnstile import Pins, make_pin_factory
+from waypass_reader.web import read_key
 
-PATIENCE_SECONDS = 5.0
 DAY = 86_400
 SOON_DAYS = 30
 LEAST_BYTES = 16 * 1024 * 1024
-_BUSY = "if the reader is running, it has it: stop the reader and look again"
 
 
-def examine(table: ReaderTable, trust: TrustSet, *, clock: Clock) -> list[Finding]:
+def examine(
+    table: ReaderTable, trust: TrustSet, *, clock: Clock, make_pins: Callable[[Pins], Any] = make_pin_factory
+) -> list[Finding]:
     """Everything, one after the other."""
     now = int(clock.now())
     findings = [*look_at_keys(trust, now), look_at_clock(clock), look_at_state(table.state)]
     findings += look_at_lists(table, trust, now)
     for lane in table.lanes:
-        findings += [look_at_eyes(lane), look_at_pins(lane)]
-    findings += look_at_broker(table)
-    for what, server in (("pages", table.pages), ("metrics", table.metrics)):
-        if server is not None:
-            findings.append(look_at_port(what, server.host, server.port))
+        findings += [look_at_eyes(lane), look_at_pins(lane, make_pins=make_pins)]
+        if lane.speech is not None:
+            findings += look_at_speech(lane, table.spoken_by(lane.speech))
+    findings.append(look_at_seeing(table.seeing, make=opencv_detector()))
+    if table.inputs is not None:
+        findings.append(look_at_inputs(table.inputs, make_pins=make_pins))
+    findings += look_at_broker(table, reader_runs=is_held(table.state))
+    if table.station_box is not None:
+        findings.append(look_at_box(table.station_box))
+    if table.pages is not None:
+        findings += look_at_pages(table.pages)
+    if table.metrics is not None:
+        findings.append(look_at_metrics(table.metrics))
     return findings
 
 
@@ -151,135 +159,26 @@ def _kept(folder: Path) -> list[tuple[Path, Kind]]:
     return [(path, kinds[path.suffix][1]) for path in paths]
 
 
-def look_at_eyes(lane: LaneTable) -> Finding:
-    """A camera gives a frame; a scanner, a video or a folder can be opened."""
-    part = f"camera {lane.name}"
-    config = lane.source
+def look_at_pages(table: PagesTable) -> Iterator[Finding]:
+    """Their port, and the key that opens lanes from them."""
+    yield look_at_port("pages", table.host, table.port)
+    if table.station_key_file is None:
+        return
+    part = "station key"
     try:
-        with open_source(config) as source:
-            if isinstance(config, FolderConfig | VideoConfig | SerialConfig | WedgeConfig):
-                return Finding(part=part, well=True, says="can be opened")
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while time.monotonic() < deadline:
-                frame = source.next_frame(0.2)
-                if frame is not None and hasattr(frame, "pixels"):
-                    height, width = frame.pixels.shape
-                    return Finding(part=part, well=True, says=f"gives frames of {width}x{height}")
-            raise SourceLost(f"no frame within {PATIENCE_SECONDS:g} s, or one that never changes")
+        read_key(table.station_key_file)
     except ReaderError as error:
-        return Finding(part=part, well=False, says=str(error), remedy=f"do what is said there; {_BUSY}")
+        remedy = f"put the key that staff share there (openssl rand -base64 24 > {table.station_key_file}, chmod 600)"
+        yield Finding(part=part, well=False, says=str(error), remedy=remedy)
+    else:
+        yield Finding(part=part, well=True, says=f"{table.station_key_file} has one")
 
 
-def look_at_pins(lane: LaneTable) -> Finding:
-    """They can be had; nothing is pulled."""
-    part = f"pins {lane.name}"
-    if lane.turnstile.kind is Pins.MOCK:
-        return Finding(part=part, well=True, says="mock: a dry run, nothing turns")
+def look_at_metrics(table: MetricsTable) -> Finding:
+    """Their address may be listened at, and is free."""
     try:
-        GpioTurnstile(lane.turnstile.wiring(), factory=make_pin_factory(lane.turnstile.kind)).close()
+        check_host(table.host, beyond_loopback=table.beyond_loopback)
     except ReaderError as error:
-        return Finding(
-            part=part,
-            well=False,
-            says=str(error),
-            remedy=f"see firmware-config/wiring.md; the reader's user belongs to the group gpio; {_BUSY}",
-        )
-    numbers = ", ".join(str(number) for number in lane.turnstile.numbers)
-    return Finding(part=part, well=True, says=f"{numbers} can be driven")
-
-
-def look_at_broker(table: ReaderTable) -> list[Finding]:
-    """It takes this reader's login, at each of its addresses."""
-    if table.broker is None:
-        return [Finding(part="broker", well=True, says="none is configured; the gate decides by what it holds")]
-    address = table.broker.address()
-    return [
-        _look_at_place(
-            replace(address, host=host, port=port, others=()),
-            part=f"broker {host}:{port}" if address.others else "broker",
-            client_id=f"waypass-{table.reader}-doctor",
-        )
-        for host, port in address.places
-    ]
-
-
-def _look_at_place(address: BrokerAddress, *, part: str, client_id: str) -> Finding:
-    place = f"{address.host}:{address.port}"
-    try:
-        answer = _connect(address, client_id=client_id)
-    except (OSError, ReaderError) as error:
-        return Finding(
-            part=part,
-            well=False,
-            says=f"{place} can't be reached ({error})",
-            remedy="look whether it runs and listens there, at cable and firewall, and at ca, certificate and key",
-        )
-    if answer is None:
-        return Finding(
-            part=part,
-            well=False,
-            says=f"{place} took the connection and said nothing for {PATIENCE_SECONDS:g} s",
-            remedy="look whether that is an MQTT broker, and whether it wants TLS (ca)",
-        )
-    if answer.is_failure:
-        return Finding(
-            part=part,
-            well=False,
-            says=f"{place} refused this reader ({answer})",
-            remedy="look at username and password_file here, and at the broker's own list of readers",
-        )
-    return Finding(part=part, well=True, says=f"{place} takes this reader")
-
-
-def _connect(address: BrokerAddress, *, client_id: str) -> Any:
-    """The broker's answer, or None. Raises `OSError` and `ConfigurationError`."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311)
-    client.connect_timeout = PATIENCE_SECONDS
-    answers: list[Any] = []
-    answered = threading.Event()
-
-    def note(_client: mqtt.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
-        answers.append(code)
-        answered.set()
-
-    client.on_connect = note
-    secure(client, address)
-    client.connect(address.host, address.port)
-    client.loop_start()
-    answered.wait(PATIENCE_SECONDS)
-    client.disconnect()
-    client.loop_stop()
-    return answers[0] if answers else None
-
-
-def look_at_port(what: str, host: str, port: int) -> Finding:
-    """It is free, or this reader's own pages stand there."""
-    place = f"{host}:{port}"
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen()
-    except OSError as error:
-        if _is_a_readers(host, port):
-            return Finding(part=what, well=True, says=f"{place} is a reader's already; it seems to run")
-        return Finding(
-            part=what,
-            well=False,
-            says=f"{place} can't be listened at ({error.strerror})",
-            remedy=f"choose another host or port under [{what}], or end the program that has it (ss -ltnp)",
-        )
-    return Finding(part=what, well=True, says=f"{place} is free")
-
-
-def _is_a_readers(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_SECONDS)
-    try:
-        connection.request("GET", "/")
-        found = connection.getresponse().getheader("Content-Security-Policy")
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return found == STRICT_HEADERS["Content-Security-Policy"]
+        remedy = "do what is said there; the reader does not start with it"
+        return Finding(part="metrics", well=False, says=str(error), remedy=remedy)
+    return look_at_port("metrics", table.host, table.port)

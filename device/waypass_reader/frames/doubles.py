@@ -88,12 +88,14 @@ class HangingCamera:
 class StillPicamera2:
     """A Raspberry Pi camera module before which one picture hangs, with the padding that real modules have.
 
-    `picture` must have even sides, as YUV420 needs. `calls` remembers what was asked of it, in order."""
+    `picture` must have even sides, as YUV420 needs. `calls` remembers what was asked of it, in order. One that `sticks`
+    cannot be stopped."""
 
-    def __init__(self, picture: Pixels, *, padding: int = 32, frames: int | None = None) -> None:
+    def __init__(self, picture: Pixels, *, padding: int = 32, frames: int | None = None, sticks: bool = False) -> None:
         self._picture = picture
         self._padding = padding
         self._left = frames
+        self._sticks = sticks
         self.calls: list[str] = []
         self.configuration: Mapping[str, Any] = {}
 
@@ -131,8 +133,10 @@ class StillPicamera2:
         self.calls += [f"{name}={value}" for name, value in controls.items()]
 
     def stop(self) -> None:
-        """Remembers the stop."""
+        """Remembers the stop; RuntimeError when it sticks."""
         self.calls.append("stop")
+        if self._sticks:
+            raise RuntimeError("Camera has not been started, or its pipeline hangs")
 
     def close(self) -> None:
         """Remembers the end."""

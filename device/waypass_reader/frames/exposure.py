@@ -49,7 +49,10 @@ class CaptureSettings(Protocol):
 
 
 class V4l2Exposure:
-    """A V4L2 camera through OpenCV: exposure by hand, from what the automatic had when it was first corrected."""
+    """A V4L2 camera through OpenCV: exposure by hand, from what the automatic had when it was first corrected.
+
+    It begins with the automatic: a program that was killed left the camera as it was, and what was set by hand then
+    would be taken for the camera's own."""
 
     _BY_HAND: Final = 1.0
     _AUTOMATIC: Final = 3.0
@@ -57,6 +60,7 @@ class V4l2Exposure:
     def __init__(self, capture: CaptureSettings) -> None:
         self._capture = capture
         self._own: float | None = None
+        self.correct(0)
 
     def correct(self, stops: float) -> bool:
         """Sets the exposure time, or gives it back to the automatic for 0 stops."""
@@ -127,9 +131,11 @@ class ExposingGrabber:
 
     def release(self) -> None:
         """Gives the device back, with its own automatic."""
-        if self._control is not None and self._stops != 0:
-            self._control.correct(0.0)
-        self._grabber.release()
+        try:
+            if self._control is not None and self._stops != 0:
+                self._control.correct(0.0)
+        finally:
+            self._grabber.release()
 
     def _look(self, frame: Pixels, correct: Callable[[float], bool]) -> None:
         """The rules of the module's docstring."""

@@ -7,6 +7,7 @@ is the padding at the end of each row.
 Outside of a Raspberry Pi this module has only ever run on the library's double in `waypass_reader.frames.doubles`.
 """
 
+import contextlib
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
@@ -71,9 +72,11 @@ class PicameraGrabber:
         return np.ascontiguousarray(planes[: self._height, : self._width])
 
     def release(self) -> None:
-        """Stops and closes the camera."""
-        self._device.stop()
-        self._device.close()
+        """Stops and closes the camera. One that cannot be stopped is closed all the same: otherwise it could not be
+        opened again before this program ends."""
+        for end in (self._device.stop, self._device.close):
+            with contextlib.suppress(RuntimeError, OSError):
+                end()
 
 
 def import_picamera2() -> PicameraLibrary:

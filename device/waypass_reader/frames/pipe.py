@@ -19,6 +19,7 @@ import select
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -143,16 +144,29 @@ class PipeGrabber:
             raise SourceLost(f"{self._name}: the program that writes it has ended; start it anew")
 
 
+def check_pipe(path: Path) -> None:
+    """That it is there, and a named pipe; nothing is opened. Raises `SourceError`."""
+    try:
+        is_pipe = stat.S_ISFIFO(path.stat().st_mode)
+    except OSError as error:
+        raise _not_opened(path, error) from error
+    if not is_pipe:
+        raise SourceError(f"pipe {path}: is no named pipe; make one with mkfifo, or set `path`")
+
+
+def _not_opened(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"pipe {path}: can't be opened: {error.strerror}; make it with mkfifo, or set `path`")
+
+
 def open_pipe(config: PipeConfig, *, clock_ns: Callable[[], int]) -> NewestFrames:
     """Opens the pipe that the configuration names; raises `SourceError`."""
     name = f"pipe {config.path}"
+    check_pipe(config.path)
     try:
-        if not stat.S_ISFIFO(config.path.stat().st_mode):
-            raise SourceError(f"{name}: is no named pipe; make one with mkfifo, or set `path`")
         # Not to wait for a writer here: the lane says that there is none.
         descriptor = os.open(config.path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise SourceError(f"{name}: can't be opened: {error.strerror}; make it with mkfifo, or set `path`") from error
+        raise _not_opened(config.path, error) from error
     os.set_blocking(descriptor, True)
     with contextlib.suppress(OSError):  # a smaller pipe works as well, in more steps
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -5,13 +5,14 @@ one looked at. Where no frame gave any, the newest is searched for a symbol once
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from waypass_reader.frames.base import Pixels
 from waypass_reader.seeing.joining import Joiner
 from waypass_reader.seeing.stages import TEXT_LIMIT, Sighting, Stage, decode_frame, is_picture, sightings_of
+from waypass_reader.seeing.wechat import ReadFrame
 
 _FRAME_NS: Final = 33_000_000
 
@@ -25,13 +26,16 @@ class BurstReading:
     ms: float
 
 
-def read_burst(frames: Iterable[Pixels], *, limit: int | None = TEXT_LIMIT) -> BurstReading:
-    """Reads grey frames (rows x columns). Time that the caller takes to give a frame does not count."""
+def read_burst(
+    frames: Iterable[Pixels], *, limit: int | None = TEXT_LIMIT, more: Mapping[Stage, ReadFrame] | None = None
+) -> BurstReading:
+    """Reads grey frames (rows x columns); `more` are stages after the single-frame ones. Time that the caller takes to
+    give a frame does not count."""
     joiner = Joiner()
     used, spent_ns = 0, 0
     for pixels in frames:
         started_ns = time.perf_counter_ns()
-        sightings = decode_frame(pixels, limit=limit)
+        sightings = decode_frame(pixels, limit=limit, more=more)
         if not sightings and is_picture(pixels):
             joiner.add(pixels, at_ns=used * _FRAME_NS)
             sightings = _joined(joiner.read(), limit)

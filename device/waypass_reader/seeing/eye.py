@@ -22,6 +22,7 @@ once it has left the view for a second.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,7 @@ import numpy as np
 from waypass_reader.frames.base import Pixels
 from waypass_reader.hints import Hint
 from waypass_reader.seeing.attention import Attention, Region
+from waypass_reader.seeing.outfit import Outfit, what_is_worn
 from waypass_reader.seeing.stages import (
     STAGES,
     Sighting,
@@ -70,12 +72,24 @@ class Eye:
     `joining` off leaves out the thread, and with it hints."""
 
     def __init__(
-        self, *, name: str = "lane", joining: bool = True, clock_ns: Callable[[], int] = time.perf_counter_ns
+        self,
+        *,
+        name: str = "lane",
+        joining: bool = True,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+        outfit: Outfit | None = None,
     ) -> None:
+        """Without an `outfit` of its own it has what is worn (`waypass_reader.seeing.outfit`)."""
+        outfit = what_is_worn() if outfit is None else outfit
         self._clock_ns = clock_ns
         self._attention = Attention()
-        self._worker = JoiningWorker(name=name) if joining else None
-        self._costlier = tuple(stage for stage in installed_stages() if stage is not Stage.PLAIN)
+        told = partial(outfit.joining_failed, name)
+        self._worker = JoiningWorker(name=name, make_joiner=outfit.make_joiner, failed=told) if joining else None
+        self._stages = {stage: STAGES[stage] for stage in installed_stages()}
+        wechat = outfit.open_wechat(name)
+        if wechat is not None:
+            self._stages[Stage.WECHAT] = wechat
+        self._costlier = tuple(stage for stage in self._stages if stage is not Stage.PLAIN)
         self._look_everywhere = Stage.ZBAR if Stage.ZBAR in self._costlier else None
         self._next_stage = 0
         self._untried = len(self._costlier)
@@ -113,7 +127,7 @@ class Eye:
             return Look(sightings=tuple(joined), tried=(Stage.PLAIN, Stage.JOINED))
         self._attention.watch(frame)
         if codes and not places and self._look_everywhere is not None:
-            found = sightings_of(STAGES[self._look_everywhere](frame), self._look_everywhere)
+            found = sightings_of(self._stages[self._look_everywhere](frame), self._look_everywhere)
             if found:
                 self._leave_off()
                 return Look(sightings=tuple(found), tried=(Stage.PLAIN, self._look_everywhere))
@@ -161,7 +175,7 @@ class Eye:
             stage = self._costlier[self._next_stage]
             self._next_stage = (self._next_stage + 1) % len(self._costlier)
             self._untried = max(0, self._untried - 1)
-            found = sightings_of(STAGES[stage](part), stage)
+            found = sightings_of(self._stages[stage](part), stage)
             tried.append(stage)
             if found:
                 # The stage that read this one is the first to try on the next frame.

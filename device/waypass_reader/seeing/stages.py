@@ -8,9 +8,8 @@
    against shade.
 5. `zbar`: pyzbar, whose detector differs. Left out where the system has no zbar library, which
    `waypass_reader.libraries` reports at start.
-6. `wechat`: the detector of OpenCV's contributed modules, where these are installed and its four model files lie in
-   `WECHAT_MODELS`. Neither is shipped, and this stage has not been run by its authors.
 
+The stage `wechat` comes after these where a gate is set up with it: `waypass_reader.seeing.wechat`.
 What joins frames has the stage `joined`; it is not here but in `waypass_reader.seeing.joining`.
 
 All stages look for QR Code Model 2 only. With Micro QR or rMQR allowed, clutter is sometimes read as a code. Light on
@@ -24,10 +23,9 @@ length, and all that anything behind this module has to handle.
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -36,12 +34,10 @@ import numpy as np
 import zxingcpp
 
 from waypass_reader.frames.base import Pixels
+from waypass_reader.seeing.wechat import ReadFrame
 
 TEXT_LIMIT: Final = 1024
 """The longest text that a Waypass code may hold, in characters."""
-
-WECHAT_MODELS: Final = Path("/usr/local/share/waypass/wechat-qrcode")
-"""Where the optional stage looks for detect.prototxt, detect.caffemodel, sr.prototxt and sr.caffemodel."""
 
 # zxing-cpp takes at most 65,535 pixels a side, and some stages double them.
 _LONGEST_SIDE: Final = 32_767
@@ -69,16 +65,18 @@ class Sighting:
     stage: Stage
 
 
-def decode_frame(pixels: Pixels, *, limit: int | None = TEXT_LIMIT) -> list[Sighting]:
+def decode_frame(
+    pixels: Pixels, *, limit: int | None = TEXT_LIMIT, more: Mapping[Stage, ReadFrame] | None = None
+) -> list[Sighting]:
     """The different texts in a grey frame (rows x columns), in the order in which the library gives them; all of the
-    first stage that finds any.
+    first stage that finds any. `more` are stages after the others.
 
     Texts over `limit` characters are cut to `limit` + 1; `None` leaves them whole. No text, an empty list; the same
     for an array that is no picture: nothing raises here."""
     if not is_picture(pixels):
         return []
     frame = np.ascontiguousarray(pixels)
-    for stage, read in STAGES.items():
+    for stage, read in {**STAGES, **(more or {})}.items():
         found = sightings_of(read(frame), stage, limit=limit)
         if found:
             return found
@@ -143,32 +141,19 @@ def read_zbar(frame: Pixels) -> list[str]:
     return [code.data.decode("utf-8", errors="replace") for code in codes]
 
 
-def read_wechat(frame: Pixels) -> list[str]:
-    """The sixth stage alone; finds nothing where its library or models are not installed."""
-    detector = _wechat(WECHAT_MODELS)
-    if detector is None:
-        return []
-    try:
-        return [str(text) for text in detector.detectAndDecode(frame)[0]]
-    except cv2.error:
-        return []
-
-
-STAGES: Final[dict[Stage, Callable[[Pixels], list[str]]]] = {
+STAGES: Final[dict[Stage, ReadFrame]] = {
     Stage.PLAIN: read_plain,
     Stage.DOUBLED: read_doubled,
     Stage.SHARPENED: read_sharpened,
     Stage.THRESHOLD: read_threshold,
     Stage.ZBAR: read_zbar,
-    Stage.WECHAT: read_wechat,
 }
-"""The single-frame stages, in their order."""
+"""The single-frame stages that need nothing of their own, in their order."""
 
 
 def installed_stages() -> tuple[Stage, ...]:
     """The single-frame stages that have what they need on this machine, in their order."""
-    missing = {Stage.ZBAR: _zbar() is None, Stage.WECHAT: _wechat(WECHAT_MODELS) is None}
-    return tuple(stage for stage in STAGES if not missing.get(stage, False))
+    return tuple(stage for stage in STAGES if stage is not Stage.ZBAR or _zbar() is not None)
 
 
 def read_zxing(frame: Pixels, *, light_on_dark: bool = False, failed_too: bool = False) -> list[Any]:
@@ -215,13 +200,3 @@ def _zbar() -> ModuleType | None:
         return importlib.import_module("pyzbar.pyzbar")
     except (ImportError, OSError):
         return None
-
-
-@functools.cache
-def _wechat(models: Path) -> Any | None:
-    """The detector, or None where OpenCV was built without it or a model is missing."""
-    make = getattr(cv2, "wechat_qrcode_WeChatQRCode", None)
-    paths = [models / f"{net}.{kind}" for net in ("detect", "sr") for kind in ("prototxt", "caffemodel")]
-    if make is None or not all(path.is_file() for path in paths):
-        return None
-    return make(*map(str, paths))

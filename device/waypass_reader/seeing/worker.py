@@ -6,6 +6,8 @@
   old is none.
 - `forget` drops all frames, and what comes of those that are being worked on.
 - Without a new frame for a second, everything is dropped.
+- An error that nobody foresaw costs the frames that were joined, and whoever made the worker is told of it. Were it to
+  end the thread, the lane would go on without joining and without hints, and nobody would know.
 - The thread runs at a lower priority than the lane's, where the system lets it.
 """
 
@@ -46,8 +48,18 @@ class Outcome:
 class JoiningWorker:
     """One lane's thread, which starts with the first frame. Its methods are for the lane's own thread."""
 
-    def __init__(self, *, name: str, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        make_joiner: Callable[[], Joiner] = Joiner,
+        failed: Callable[[Exception], None] = lambda _error: None,
+    ) -> None:
+        """`failed` is called from the worker's thread."""
         self._clock_ns = clock_ns
+        self._make_joiner = make_joiner
+        self._failed = failed
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Pixels, int]] = deque(maxlen=_WAITING)
         self._outcome: Outcome | None = None
@@ -91,7 +103,7 @@ class JoiningWorker:
     def _work(self) -> None:
         with contextlib.suppress(OSError):  # where priorities are not ours to change, the thread runs like others
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        joiner = Joiner()
+        joiner = self._make_joiner()
         generation, fruitless = 0, 0
         while True:
             with self._changed:
@@ -109,15 +121,23 @@ class JoiningWorker:
             if not frames:
                 continue
             started = time.perf_counter()
-            placed = self._place(joiner, frames, thorough=fruitless >= _THOROUGH_AFTER)
-            self._tell(placed, generation)
-            text = joiner.read()
-            if text is not None:
-                self._tell(Outcome(at_ns=placed.at_ns, text=text, hint=None, corners=()), generation)
-            found = bool(placed.corners) or text is not None
+            try:
+                found = self._join(joiner, frames, generation, thorough=fruitless >= _THOROUGH_AFTER)
+            except Exception as error:  # noqa: BLE001 - the module's docstring says why
+                self._failed(error)
+                joiner, found = self._make_joiner(), False
             fruitless = 0 if found or fruitless >= _THOROUGH_AFTER else fruitless + 1
             if not found:
                 self._rest(min(time.perf_counter() - started, _LONGEST_REST))
+
+    def _join(self, joiner: Joiner, frames: list[tuple[Pixels, int]], generation: int, *, thorough: bool) -> bool:
+        """Whether a symbol was found."""
+        placed = self._place(joiner, frames, thorough=thorough)
+        self._tell(placed, generation)
+        text = joiner.read()
+        if text is not None:
+            self._tell(Outcome(at_ns=placed.at_ns, text=text, hint=None, corners=()), generation)
+        return bool(placed.corners) or text is not None
 
     def _tell(self, outcome: Outcome, generation: int) -> None:
         with self._changed:

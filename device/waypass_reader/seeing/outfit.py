@@ -1,0 +1,97 @@
+"""What the eyes of a reader's lanes have besides frames: stages that not every gate has, and who is told of faults.
+
+Each lane makes its own eye and knows nothing of this, so whoever makes lanes puts the outfit on meanwhile:
+
+    with worn(outfit):
+        lane = Lane(...)
+
+An eye that is made takes what is worn in this thread at that moment; nothing else ever asks for it.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from waypass_reader.clock import Clock
+from waypass_reader.log import Log, ReportLimiter
+from waypass_reader.seeing.joining import Joiner
+from waypass_reader.seeing.wechat import ReadFrame
+
+MINUTE = 60
+
+
+def _no_stage(_lane: str) -> ReadFrame | None:
+    return None
+
+
+def _nobody(_lane: str, _error: Exception) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outfit:
+    """`open_wechat` is asked once by each eye, by the name of its lane, and raises nothing; None leaves the stage out.
+    `joining_failed` is told, from the joining's thread, of an error that nobody foresaw. `make_joiner` makes what
+    joins."""
+
+    open_wechat: Callable[[str], ReadFrame | None] = field(default=_no_stage)
+    joining_failed: Callable[[str, Exception], None] = field(default=_nobody)
+    make_joiner: Callable[[], Joiner] = Joiner
+
+
+_WORN: ContextVar[Outfit] = ContextVar("outfit", default=Outfit())  # noqa: B039 - it is frozen
+
+
+@contextmanager
+def worn(outfit: Outfit) -> Iterator[None]:
+    """Eyes that are made meanwhile, in this thread, have it."""
+    before = _WORN.set(outfit)
+    try:
+        yield
+    finally:
+        _WORN.reset(before)
+
+
+def what_is_worn() -> Outfit:
+    """The outfit for an eye that is made now."""
+    return _WORN.get()
+
+
+class JoiningFaults:
+    """Errors that nobody foresaw in joining frames: logged by their kind, at most once a minute each, and counted.
+
+    The counts move when a minute is over, as all of the reader's do: frames are joined when somebody stands there."""
+
+    def __init__(self, *, clock: Clock, log: Log) -> None:
+        self._clock = clock
+        self._log = log
+        self._reports = ReportLimiter()
+        self._lock = threading.Lock()
+        self._told: Counter[str] = Counter()
+        self._fresh: Counter[str] = Counter()
+        self._minute = 0
+
+    def note(self, lane: str, error: Exception) -> None:
+        """One more. From any thread."""
+        kind = type(error).__name__
+        with self._lock:
+            self._turn_minute()
+            self._fresh[lane] += 1
+        if self._reports.note(f"{lane}: {kind}", now_ns=self._clock.monotonic_ns()):
+            self._log.warning("an unforeseen error in joining frames; they are dropped", lane=lane, kind=kind)
+
+    def totals(self) -> Mapping[str, int]:
+        """By lane, since start, up to the last whole minute."""
+        with self._lock:
+            self._turn_minute()
+            return dict(self._told)
+
+    def _turn_minute(self) -> None:
+        minute = int(self._clock.now()) // MINUTE
+        if minute != self._minute:
+            self._minute = minute
+            self._told += self._fresh
+            self._fresh.clear()
