@@ -182,7 +182,7 @@ class Model:
     def exempt(self, new_id: int, who: str, person: str, *, starts: int, ends: int) -> bool:
         if not has(who, "reviewer") or not starts < ends <= starts + 72 * HOUR or ends <= self.now:
             return False
-        self.exemptions[new_id] = Period(person=person, starts=starts, ends=ends)
+        self.exemptions[new_id] = Period(person=person, starts=starts, ends=ends, by=who)
         return self._done("exemption.granted", about=person)
 
     def end_exemption(self, who: str, number: int) -> bool:
@@ -190,6 +190,8 @@ class Model:
         if not has(who, "reviewer"):
             return False
         if exemption.ends > self.now:
+            if who != exemption.by and any(self._has_part(who, one) for one in self._against(exemption.person)):
+                return False
             exemption.ends = self.now
             self._done("exemption.ended", about=exemption.person)
         return True
@@ -347,6 +349,14 @@ class Model:
         if about is not None:
             self.look(about)
         return True
+
+    def _against(self, person: str) -> list[Entry]:
+        """What an exemption outranks, now or later."""
+        mine = (one for one in self.entries.values() if one.person == person and one.state != "ended")
+        return [one for one in mine if one.effect != "grant"]
+
+    def _has_part(self, who: str, entry: Entry) -> bool:
+        return who in entry.parts() or authority_of(who) == entry.version.authority
 
     def _of(self, periods: Iterable[Period], person: str) -> Iterator[Period]:
         return (one for one in periods if one.person == person)

@@ -81,11 +81,12 @@ class Entry:
 
 @dataclass(kw_only=True)
 class Period:
-    """An exemption or a fact."""
+    """An exemption or a fact. `by`: who granted an exemption."""
 
     person: str
     starts: int
     ends: int
+    by: str | None = None
     yellow: bool = False
     exposure: bool = False
     scopes: tuple[int, ...] = ()

@@ -17,8 +17,14 @@ class NoticeKind(StrEnum):
     ENTRY = "entry"
     ENTRY_ENDED = "entry-ended"
     OBJECTION_DECIDED = "objection-decided"
+    EXEMPTION = "exemption"
+    EXEMPTION_ENDED = "exemption-ended"
     FACT = "fact"
+    FACT_WITHDRAWN = "fact-withdrawn"
+    FACT_REINSTATED = "fact-reinstated"
     WITHDRAWAL = "withdrawal"
+    PAPER_REPLACED = "paper-replaced"
+    WALLET_REPLACED = "wallet-replaced"
 
 
 class WithdrawalState(StrEnum):
