@@ -118,6 +118,14 @@ class Withdrawal:
 
 
 @dataclass(kw_only=True)
+class Replaced:
+    """A live paper pass of a person that a desk took away with a new one."""
+
+    person: str
+    at: int
+
+
+@dataclass(kw_only=True)
 class Rules:
     """A rule set of one version: yellow in `RIDE` for whoever was exposed, and it proposes an entry."""
 

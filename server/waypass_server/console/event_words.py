@@ -32,6 +32,7 @@ EVENTS: Mapping[str, str] = {
     "exemption.ended": mark("An exemption was ended"),
     "exemption.granted": mark("An exemption was granted"),
     "fact.recorded": mark("A fact was recorded"),
+    "fact.reinstated": mark("A fact was reinstated"),
     "fact.withdrawn": mark("A fact was withdrawn"),
     "key.added": mark("A key was added"),
     "key.changed": mark("A key was changed"),

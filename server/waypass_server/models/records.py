@@ -73,6 +73,20 @@ class EmergencyWithdrawal(Base):
     passes: Mapped[int | None]
 
 
+class ReplacedPaper(Base):
+    """A live paper pass of a person that staff took away by making a new one. It counts as a withdrawal of theirs does
+    (`withdrawals`), and is forgotten when it counts no more.
+    """
+
+    __tablename__ = "replaced_papers"
+
+    id: Mapped[Id]
+    network_id: Mapped[int] = mapped_column(ID, ForeignKey("networks.id"))
+    person_id: Mapped[int] = mapped_column(ID, ForeignKey("people.id"), index=True)
+    replaced_by: Mapped[int] = mapped_column(ID, ForeignKey("staff.id"))
+    at: Mapped[Seconds] = mapped_column(index=True)
+
+
 class Event(Base):
     """One change: who did what to which record, and when. `details` holds ids, states and numbers; never a name."""
 
