@@ -18,7 +18,7 @@ Each call does at most one batch of each kind, so that no other writer waits for
 second. A look that finds nothing takes no writer's lock, and what another process holds just now is left for later.
 
 What was decided about people (entries, objections, facts, notices, the log) is not forgotten here: it is what people
-are answered with, and for how long it is kept is for law and operator to say.
+are answered with, and for how long it is kept is for law and operator to say (`erasure`).
 """
 
 from typing import Any

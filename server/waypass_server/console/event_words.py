@@ -47,6 +47,7 @@ EVENTS: Mapping[str, str] = {
     "objection.upheld": mark("An objection was decided: upheld"),
     "paper-pass.issued": mark("A paper pass was issued"),
     "passes.issued": mark("Passes were issued"),
+    "person.forgotten": mark("A person was forgotten"),
     "person.looked-up": mark("A person was searched for"),
     "person.not-found": mark("A person was searched for in vain"),
     "person.registered": mark("A person was registered"),
