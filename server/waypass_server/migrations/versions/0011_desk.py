@@ -35,10 +35,17 @@ def upgrade() -> None:
     with op.batch_alter_table("facts") as facts:
         facts.drop_constraint(op.f("uq_facts_network_id_digest"), type_="unique")
     _guard_again()
-    same = {"sqlite_where": COUNTS, "postgresql_where": COUNTS}
-    op.create_index("ix_facts_digest", "facts", ["network_id", "digest"], unique=True, **same)
-    kept = {"sqlite_where": KEPT, "postgresql_where": KEPT}
-    op.create_index("ix_facts_kept_details", "facts", ["valid_until"], unique=False, **kept)
+    op.create_index(
+        "ix_facts_digest",
+        "facts",
+        ["network_id", "digest"],
+        unique=True,
+        sqlite_where=COUNTS,
+        postgresql_where=COUNTS,
+    )
+    op.create_index(
+        "ix_facts_kept_details", "facts", ["valid_until"], unique=False, sqlite_where=KEPT, postgresql_where=KEPT
+    )
 
 
 def downgrade() -> None:
