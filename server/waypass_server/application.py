@@ -2,7 +2,7 @@
 
 import typer
 
-from waypass_server.commands import evidence, keys, lists, network, reader, rules
+from waypass_server.commands import evidence, keys, lists, network, people, reader, rules
 from waypass_server.commands.backup import backup, restore
 from waypass_server.commands.broker import broker, broker_password
 from waypass_server.commands.bulk import export_file, import_file
@@ -26,6 +26,7 @@ app.command("import")(import_file)
 app.command("export")(export_file)
 app.add_typer(keys.app, name="keys")
 app.add_typer(network.app, name="network")
+app.add_typer(people.app, name="people")
 app.add_typer(lists.app, name="lists")
 app.add_typer(reader.app, name="reader")
 app.add_typer(evidence.app, name="evidence")

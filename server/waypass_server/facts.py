@@ -9,8 +9,10 @@ Health certificates, handed in by the wallet or at a desk, weigh this much (`wei
 - a positive test: yellow from the sample on for 10 days; any other result is kept and does nothing
 - a certificate about another disease than COVID-19 is kept and does nothing
 
-The same certificate is one fact: handed in again by the same person nothing changes, by another person it is refused
-(`Conflict`). Who a certificate names is not compared with anything: there is no name to compare it with.
+The same certificate is one fact that counts: handed in again by the same person nothing changes, by another person it
+is refused (`Conflict`). Who a certificate names is not compared with anything: there is no name to compare it with. One
+that was withdrawn keeps nobody else from handing it in; for whom it was withdrawn, staff reinstate it, and nothing that
+the person hands in does. Of both the holder is told.
 
 Exposure notices and survey answers are recorded by staff, with an end: at most 14 days. Answers to a form: `surveys`.
 
@@ -129,10 +131,10 @@ def hand_in(session: Session, *, person: Person, evidence: Evidence, actor: Acto
 def _hand_in(session: Session, person: Person, evidence: Evidence, actor: Actor, now: int) -> tuple[Fact, bool]:
     lock_person(session, person.id)  # the same certificate, sent twice at once, is one fact
     digest = evidence.certificate_digest.hex()
-    query = select(Fact).where(Fact.network_id == person.network_id, Fact.digest == digest)
-    known = session.scalars(query).one_or_none()
+    known = _counting(session, person.network_id, digest)
     if known is not None:
         return _same_again(known, person), False
+    _check_not_withdrawn(session, person, digest, actor)
     weighed = weigh(evidence)
     fact = Fact(
         network_id=person.network_id,
@@ -248,15 +250,30 @@ def describe(fact_id: int, given: Report) -> dict[str, object]:
 
 
 def withdraw(session: Session, *, network_id: int, fact_id: int, actor: Actor, now: int) -> Fact:
-    """The fact counts no more; its certificate stays known, and what rules saw of it goes. Raises `NotFound` or
-    `PastLimit`.
-    """
-    fact = session.get(Fact, fact_id, with_for_update=LOCKED)
-    if fact is None or fact.network_id != network_id:
-        raise NotFound(f"fact: expected one of the network's facts, got {fact_id}")
+    """The fact counts no more, and the holder is told; again changes nothing. Raises `NotFound` or `PastLimit`."""
+    fact = _find(session, network_id, fact_id)
     if fact.withdrawn_at is None:
         with counted(session, session.get_one(Person, fact.person_id), actor, now):
             _withdraw(session, fact, actor, now)
+        _tell(session, fact, NoticeKind.FACT_WITHDRAWN, now)
+    return fact
+
+
+def reinstate(session: Session, *, network_id: int, fact_id: int, actor: Actor, now: int) -> Fact:
+    """A certificate that was withdrawn counts again as it did, and the holder is told; again changes nothing. What
+    staff recorded is recorded anew instead. Raises `NotFound`, `Conflict` or `PastLimit`.
+    """
+    fact = _find(session, network_id, fact_id)
+    if fact.digest is None:
+        raise Conflict(f"reinstate: expected a certificate, got a fact of kind {fact.kind}; record it anew")
+    if fact.withdrawn_at is not None:
+        with counted(session, session.get_one(Person, fact.person_id), actor, now):
+            if _counting(session, network_id, fact.digest) is not None:
+                raise Conflict("reinstate: expected a certificate that nobody else handed in since")
+            fact.withdrawn_at = None
+            _log(session, fact, actor, "fact.reinstated", now)
+            reassess(session, fact.person_id, now)
+        _tell(session, fact, NoticeKind.FACT_REINSTATED, now)
     return fact
 
 
@@ -276,7 +293,9 @@ def replace(session: Session, person: Person, old: Iterable[Fact], new: Fact, *,
 
 
 def _withdraw(session: Session, fact: Fact, actor: Actor, now: int) -> None:
-    fact.withdrawn_at, fact.details = now, None
+    fact.withdrawn_at = now
+    if fact.digest is None:  # what may be reinstated keeps them until it is over (`forgetting`)
+        fact.details = None
     _log(session, fact, actor, "fact.withdrawn", now)
     reassess(session, fact.person_id, now)
 
@@ -296,12 +315,32 @@ def _details(evidence: Evidence) -> dict[str, object]:
     assert_never(evidence.details)
 
 
+def _find(session: Session, network_id: int, fact_id: int) -> Fact:
+    fact = session.get(Fact, fact_id, with_for_update=LOCKED)
+    if fact is None or fact.network_id != network_id:
+        raise NotFound(f"fact: expected one of the network's facts, got {fact_id}")
+    return fact
+
+
+def _counting(session: Session, network_id: int, digest: str) -> Fact | None:
+    """The fact that a certificate is now, whoever handed it in."""
+    query = select(Fact).where(Fact.network_id == network_id, Fact.digest == digest, Fact.withdrawn_at.is_(None))
+    return session.scalars(query).one_or_none()
+
+
 def _same_again(known: Fact, person: Person) -> Fact:
     if known.person_id != person.id:
         raise Conflict("certificate: expected one that nobody else handed in; the desk can help")
-    if known.withdrawn_at is not None:
-        raise Conflict("certificate: it was withdrawn; the desk can help")
     return known
+
+
+def _check_not_withdrawn(session: Session, person: Person, digest: str, actor: Actor) -> None:
+    """For this person; otherwise a wallet would undo what staff decided. Raises `Conflict`."""
+    query = select(Fact.id).where(Fact.person_id == person.id, Fact.digest == digest)
+    withdrawn = session.scalars(query).first()
+    if withdrawn is not None:
+        way = "the desk can help" if actor.staff_id is None else f"fact {withdrawn} can be reinstated"
+        raise Conflict(f"certificate: it was withdrawn; {way}")
 
 
 def _add(session: Session, fact: Fact, actor: Actor, now: int) -> None:
@@ -309,6 +348,17 @@ def _add(session: Session, fact: Fact, actor: Actor, now: int) -> None:
     session.flush()
     _log(session, fact, actor, "fact.recorded", now)
     reassess(session, fact.person_id, now)
+
+
+def _tell(session: Session, fact: Fact, kind: NoticeKind, now: int) -> None:
+    content: dict[str, object] = {
+        "fact": fact.id,
+        "kind": fact.kind,
+        "source": fact.source,
+        "reason": fact.reason,
+        "at": now,
+    }
+    tell(session, person_id=fact.person_id, kind=kind, now=now, content=content)
 
 
 def _log(session: Session, fact: Fact, actor: Actor, what: str, now: int) -> None:

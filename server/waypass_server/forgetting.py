@@ -12,31 +12,34 @@
 9. an enrolment link that was not used, a sign-in that was begun and not finished, and an API token `KEPT_TOKEN` seconds
    after it ended
 10. a notice of an entry that was not sent, since the entry ended before that, `KEPT` seconds after the end
+11. that staff replaced a paper pass, a day after it counts against no limit any more
+12. what rules saw of a certificate that was withdrawn, when it is over and would do nothing if it were reinstated
 
 Each call does at most one batch of each kind, so that no other writer waits for long; the scheduler calls every
 second. A look that finds nothing takes no writer's lock, and what another process holds just now is left for later.
 
 What was decided about people (entries, objections, facts, what they were told, the log) is not forgotten here: it is
-what people are answered with, and for how long it is kept is for law and operator to say.
+what people are answered with, and for how long it is kept is for law and operator to say (`erasure`).
 """
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, select
+from sqlalchemy import ColumnElement, CursorResult, and_, delete, exists, null, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from waypass_server.console.sessions import LONGEST
 from waypass_server.life import State
 from waypass_server.models.console import ConsoleSession, FilePart, Submission, WaitingFile
-from waypass_server.models.lists_of_people import Entry
+from waypass_server.models.lists_of_people import Entry, Fact
 from waypass_server.models.people import DeskCode, FailedEnrolment, Wallet
-from waypass_server.models.records import Notice, NoticeKind
+from waypass_server.models.records import Notice, NoticeKind, ReplacedPaper
 from waypass_server.models.requests import DoneRequest
 from waypass_server.models.sign_in import ApiToken, Ceremony, EnrolmentLink, FailedSignIn
 from waypass_server.models.status import Challenge, PassRow
 from waypass_server.people import ATTEMPT_WINDOW
 from waypass_server.services import Services
 from waypass_server.signin import attempts
+from waypass_server.withdrawals import DAY, MONTH
 
 KEPT = 3600
 """Seconds; far more than gates' clocks differ, after which a pass cannot open anything."""
@@ -53,13 +56,15 @@ def forget(services: Services) -> int:
     """Forget a batch of each kind; how many rows went."""
     now = services.now()
     old, others = PassRow.exp <= now - KEPT, _others(now)
+    seen = Fact.withdrawn_at.is_not(None) & Fact.details.is_not(null()) & (Fact.valid_until <= now)
     with services.database.reading() as session:
-        looks = [select(key).where(over).limit(1) for key, over in ((PassRow.id, old), *others)]
+        looks = [select(key).where(over).limit(1) for key, over in ((PassRow.id, old), (Fact.id, seen), *others)]
         if all(session.scalars(look).first() is None for look in looks):
             return 0
     # Not `services.change`: nothing that anybody waits for has changed.
     with services.database.changing() as session:
-        return _forget_passes(session, old) + sum(_forget(session, key, over) for key, over in others)
+        gone = _forget_passes(session, old) + _forget_details(session, seen)
+        return gone + sum(_forget(session, key, over) for key, over in others)
 
 
 def _others(now: int) -> list[_Kind]:
@@ -79,6 +84,7 @@ def _others(now: int) -> list[_Kind]:
         (EnrolmentLink.id, EnrolmentLink.ends_at <= now),
         (Ceremony.owner_hash, Ceremony.ends_at <= now),
         (ApiToken.id, (ApiToken.ends_at <= now - KEPT_TOKEN) | (ApiToken.revoked_at <= now - KEPT_TOKEN)),
+        (ReplacedPaper.id, ReplacedPaper.at <= now - MONTH - DAY),
         (ConsoleSession.id, ConsoleSession.ends_at <= now),
         (Submission.id, Submission.at <= now - LONGEST),
         (DoneRequest.id, DoneRequest.at <= now - KEYS_KEPT),
@@ -102,6 +108,15 @@ def _forget_passes(session: Session, old: ColumnElement[bool]) -> int:
     if rows:
         session.execute(delete(PassRow).where(PassRow.id.in_(rows)))
     return len(rows)
+
+
+def _forget_details(session: Session, seen: ColumnElement[bool]) -> int:
+    """Rule 11; the fact itself stays."""
+    batch = select(Fact.id).where(seen).limit(AT_ONCE).with_for_update(skip_locked=True)
+    over = update(Fact).where(Fact.id.in_(batch)).values(details=None)
+    done = session.execute(over.execution_options(synchronize_session=False))
+    assert isinstance(done, CursorResult)
+    return done.rowcount
 
 
 def _forget(session: Session, key: InstrumentedAttribute[Any], over: ColumnElement[bool]) -> int:

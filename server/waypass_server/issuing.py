@@ -16,8 +16,9 @@ that a proof belongs to one key only. The first rule that fails decides, and the
 
 Rules 1 and 2 need no database and are checked before the transaction. A nonce that was used is gone.
 
-Paper passes: a person has at most one; the one before becomes status 1 in the same transaction. A hint is what staff
-compare with an identity document; it stands in the pass and is not stored.
+Paper passes: a person has at most one; the one before becomes status 1 in the same transaction. Where staff replace one
+that is alive, the holder is told, and it counts as a withdrawal does (`withdrawals`). A hint is what staff compare with
+an identity document; it stands in the pass and is not stored.
 
 Both carry the person's aspects at that moment. `iat` is rounded down to the hour and the life is whole hours, so that
 passes of one batch cannot be told from others of that hour. A pass may outlive `Standing.until`, the next second at
@@ -49,6 +50,7 @@ from waypass_server.models.status import Challenge, PassKind, PassRow
 from waypass_server.passes import count_live, live_passes, lock_person, take_away
 from waypass_server.refusals import BadInput, Conflict, TooMany
 from waypass_server.services import Services
+from waypass_server.withdrawals import count_paper
 
 BATCH = 144
 """A day of ten-minute slots."""
@@ -170,14 +172,26 @@ def issue_bound(
 
 
 def issue_paper(
-    session: Session, services: Services, person_id: int, scopes: Sequence[int], hint: str | None, now: int
+    session: Session,
+    services: Services,
+    person_id: int,
+    scopes: Sequence[int],
+    hint: str | None,
+    now: int,
+    *,
+    staff_id: int | None,
 ) -> bytes:
-    """A paper pass (COSE_Sign1); the one before is taken away. Raises `RequestRefused` or `ScopeNotOpen`."""
+    """A paper pass (COSE_Sign1), made by a member of staff or by the holder; the one before is taken away. Raises
+    `RequestRefused`, `ScopeNotOpen` or `NeedsSecondPerson`.
+    """
     _check_scopes(scopes, "a paper pass")
     _check_hint(hint)
     person = lock_person(session, person_id)
     shown = _aspects_for(scopes, _aspects_until(session, person, now))
-    take_away(session, live_passes(session, person_id, now, kind=PassKind.PAPER), now)
+    older = live_passes(session, person_id, now, kind=PassKind.PAPER)
+    if staff_id is not None and any(row.exp > now for row in older):
+        count_paper(session, person, staff_id=staff_id, now=now)
+    take_away(session, older, now)
     places = allocator(services, PassKind.PAPER).allocate(session, person.network_id, 1, now)
     iat, exp = _times(now, services.settings.paper_life)
     place = Place(uri=places.uri, idx=places.indexes[0])

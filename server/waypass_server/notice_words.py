@@ -14,8 +14,20 @@ _SUBJECTS: Final = {
     "entry": ("Something is to change for your passes", "您的通行证将有变更"),
     "entry-ended": ("An entry about you has ended", "关于您的一项条目已结束"),
     "objection-decided": ("Your objection was decided", "您的异议已有决定"),
+    "exemption": ("You are let through for a while", "您获准在一段时间内通行"),
+    "exemption-ended": ("An exemption of yours was ended early", "您的一项临时放行已提前结束"),
     "fact": ("Something about you was recorded", "关于您的一项信息已记录"),
+    "fact-withdrawn": ("Something that was recorded about you counts no more", "关于您的一项记录已不再有效"),
+    "fact-reinstated": ("Something that was withdrawn counts again for you", "关于您的一项已撤回的记录重新有效"),
     "withdrawal": ("Your passes were withdrawn; you can fetch new ones", "您的通行证已撤回，可重新获取"),
+    "paper-replaced": (
+        "A desk made you a new paper pass; the one before is no longer valid",
+        "服务台为您制作了新的纸质通行证，之前的一张已失效",
+    ),
+    "wallet-replaced": (
+        "A new wallet was set up for you with a desk code; the one before has ended",
+        "已用服务台的代码为您设置新的通行夹，之前的通行夹已停用",
+    ),
 }
 _OTHER: Final = ("A notice about your passes", "关于您通行证的通知")
 
@@ -47,6 +59,7 @@ _FIELDS: Final[Mapping[str, tuple[str, str, Callable[[object], str]]]] = {
     "contact": ("How to reach them", "联系方式", _plain),
     "case": ("Case", "案件", _plain),
     "source": ("Source", "来源", _plain),
+    "at": ("When", "时间", _moment),
     "starts_at": ("Begins", "开始", _moment),
     "takes_effect_not_before": ("Takes effect not before", "最早生效时间", _moment),
     "ends_at": ("Ends", "结束", _moment),

@@ -2,7 +2,7 @@
 
 1. a desk makes a code for a person: random, single use, ten minutes, shown once
 2. a wallet sends the code and gets a token; a reference alone fetches nothing. The wallet that the person had before
-   ends with that, so that a lost phone fetches no more passes; nobody else can end a wallet
+   ends with that, so that a lost phone fetches no more passes, and the person is told; nobody else can end a wallet
 3. wrong codes are counted over ten minutes, for each address and altogether; past the limits no code is looked at
    (`TooMany`)
 
@@ -22,6 +22,8 @@ from waypass_server.database import RandomBytes, alone
 from waypass_server.life import Actor, Kind
 from waypass_server.models.network import Network, Scope
 from waypass_server.models.people import DeskCode, FailedEnrolment, Person, Wallet
+from waypass_server.models.records import NoticeKind
+from waypass_server.notifying import tell
 from waypass_server.passes import lock_person
 from waypass_server.refusals import BadInput, NotFound, TooMany, UnknownScope
 from waypass_server.services import Services
@@ -169,8 +171,13 @@ def _usable_code(session: Session, network_id: int, typed: str, now: int) -> Des
 
 def _make_wallet(session: Session, code: DeskCode, *, network_id: int, random_bytes: RandomBytes, now: int) -> str:
     code.used_at = now
-    for older in session.scalars(select(Wallet).where(Wallet.person_id == code.person_id, Wallet.ended_at.is_(None))):
-        older.ended_at = now
+    alive = Wallet.person_id == code.person_id, Wallet.ended_at.is_(None)
+    older = session.scalars(select(Wallet).where(*alive)).all()
+    for each in older:
+        each.ended_at = now
+    if older:
+        content: dict[str, object] = {"at": now}
+        tell(session, person_id=code.person_id, kind=NoticeKind.WALLET_REPLACED, now=now, content=content)
     token = make_token(WALLET_PREFIX, random_bytes)
     wallet = Wallet(person_id=code.person_id, token_hash=hash_secret(token), created_at=now)
     session.add(wallet)

@@ -264,3 +264,41 @@ def test_two_notices_that_turn_somebody_only_together_count_once(office: Office)
     works = [partial(record, office, person, source) for source in ("Health office", "Harbour office")]
     assert together(*works, linger=office.services.database).refused == []
     assert (counted(office), office.aspects(person)[RIDE]) == (1, "yellow")
+
+
+def test_a_positive_test_that_is_reinstated_counts_each_time(office: Office) -> None:
+    people = [office.person("p-1"), office.person("p-2")]
+    for number, person in enumerate(people):
+        hand_in(office, person, certificate(t=[sample(tr="260373001", ci=f"URN:UVCI:01:XW:{number}")]))
+    assert counted(office) == 0, "holders brought them"
+    lower_limit(office, 1)
+    for number in (1, 2):
+        office.do("desk", "POST", f"/facts/{number}/withdraw")
+    assert office.call("desk", "POST", "/facts/1/reinstate").status_code == 200
+    assert counted(office) == 1
+    answer = office.call("desk", "POST", "/facts/2/reinstate")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:waypass:problem:past-limit")
+    assert [office.aspects(person)[RIDE] for person in people] == ["yellow", "green"]
+    assert facts(office) == [("test", True), ("test", False)]
+
+
+def test_a_certificate_that_sets_free_is_reinstated_past_any_limit(office: Office) -> None:
+    hand_in(office, office.person(), certificate(t=[sample()]))
+    office.do("desk", "POST", "/facts/1/withdraw")
+    lower_limit(office, 1)
+    assert counted(office) == 1
+    assert office.call("desk", "POST", "/facts/1/reinstate").status_code == 200
+    assert counted(office) == 1
+    assert office.call("desk", "POST", "/facts/1/withdraw").status_code == 409, "to and fro counts each time"
+
+
+def test_what_was_withdrawn_from_somebody_and_is_handed_in_for_another_counts(office: Office) -> None:
+    people = [office.person("p-1"), office.person("p-2"), office.person("p-3")]
+    text = certificate(t=[sample(tr="260373001")])
+    hand_in(office, people[0], text)
+    lower_limit(office, 1)
+    office.do("desk", "POST", "/facts/1/withdraw")
+    office.do("desk", "POST", "/evidence", person=people[1], text=text)
+    assert counted(office) == 1
+    office.do("desk", "POST", "/facts/2/withdraw")
+    assert office.call("desk", "POST", "/evidence", person=people[2], text=text).status_code == 409

@@ -158,6 +158,96 @@ def test_a_withdrawn_certificate_stays_withdrawn(office: Office) -> None:
     assert office.call(person, "POST", "/me/evidence", text=certificate()).status_code == 409
 
 
+def kinds_told(office: Office) -> list[str]:
+    office.later()
+    return [notice.kind for notice in office.outbox.sent.values()]
+
+
+def test_a_withdrawn_certificate_is_reinstated_by_one_person(office: Office) -> None:
+    person = office.person()
+    put_in_force(office, propose(office, rule("tested", NO_RECENT_TEST), form=None))
+    fact = hand_in(office, person, certificate(t=[sample()]))
+    before = office.aspects(person)
+    office.do("reviewer", "POST", f"/facts/{fact['id']}/withdraw")
+    assert office.aspects(person)[RIDE] == office.aspects(person)[CHECKED] == "yellow"
+    again = office.call("desk", "POST", "/evidence", person=person, text=certificate(t=[sample()]))
+    assert (again.status_code, again.json()["detail"]) == (
+        409,
+        "certificate: it was withdrawn; fact 1 can be reinstated",
+    )
+    assert office.do("desk", "POST", f"/facts/{fact['id']}/reinstate") == fact
+    assert office.do("desk", "POST", f"/facts/{fact['id']}/reinstate") == fact
+    assert office.aspects(person) == before, "also by rules that look into it"
+    assert kinds_told(office) == ["fact-withdrawn", "fact-reinstated"]
+    told = {"fact": fact["id"], "kind": "test", "source": "XW", "reason": fact["reason"], "at": NOW}
+    assert [notice.content for notice in office.outbox.sent.values()] == [told, told]
+    log = [event["what"] for event in office.do("ops", "GET", "/events") if event["subject"] == "fact"]
+    assert log == ["fact.recorded", "fact.withdrawn", "fact.reinstated"]
+
+
+def test_a_wallet_undoes_no_withdrawal(office: Office) -> None:
+    """Not by handing in again, not when others handed it in meanwhile, and not when theirs was withdrawn too."""
+    people = [office.person("p-1"), office.person("p-2")]
+    for person in people:
+        office.do("desk", "POST", f"/facts/{hand_in(office, person, certificate())['id']}/withdraw")
+    for person in people:
+        answer = office.call(person, "POST", "/me/evidence", text=certificate())
+        assert (answer.status_code, answer.json()["detail"]) == (
+            409,
+            "certificate: it was withdrawn; the desk can help",
+        )
+        assert office.call(person, "POST", "/facts/1/reinstate").status_code in (401, 403)
+        assert office.aspects(person) == GREEN
+
+
+@pytest.mark.parametrize("who", ["p-2", "desk"])
+def test_an_owner_hands_in_what_was_withdrawn_from_somebody_else(office: Office, who: str) -> None:
+    first = hand_in(office, office.person("p-1"), certificate())["id"]
+    owner = office.person("p-2")
+    path, body = ("/evidence", {"person": owner}) if who == "desk" else ("/me/evidence", {})
+    assert office.call(who, "POST", path, text=certificate(), **body).status_code == 409
+    office.do("desk", "POST", f"/facts/{first}/withdraw")
+    assert office.call(who, "POST", path, text=certificate(), **body).status_code == 201
+    assert (office.aspects("p-1"), office.aspects("p-2")) == (GREEN, ADMITTED)
+    # It serves one person still, until that one's is withdrawn in turn.
+    answer = office.call("desk", "POST", f"/facts/{first}/reinstate")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "reinstate: expected a certificate that nobody else handed in since",
+    )
+    office.do("desk", "POST", f"/facts/{first + 1}/withdraw")
+    office.do("desk", "POST", f"/facts/{first}/reinstate")
+    assert (office.aspects("p-1"), office.aspects("p-2")) == (ADMITTED, GREEN)
+
+
+@pytest.mark.parametrize("kind", ["exposure", "survey"])
+def test_what_staff_recorded_is_recorded_anew_and_not_reinstated(office: Office, kind: str) -> None:
+    person = office.person()
+    fact = office.do("desk", "POST", "/facts", **report(person, kind=kind))["id"]
+    office.do("desk", "POST", f"/facts/{fact}/withdraw")
+    answer = office.call("desk", "POST", f"/facts/{fact}/reinstate")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        f"reinstate: expected a certificate, got a fact of kind {kind}; record it anew",
+    )
+    assert office.aspects(person) == GREEN
+    assert kinds_told(office) == ["fact", "fact-withdrawn"]
+
+
+def test_what_rules_saw_of_a_withdrawn_certificate_is_kept_until_it_is_over(office: Office) -> None:
+    fact = hand_in(office, office.person(), certificate(t=[sample()]))
+    office.do("desk", "POST", f"/facts/{fact['id']}/withdraw")
+
+    def kept() -> bool:
+        with office.services.database.reading() as session:
+            return session.scalars(select(Fact)).one().details is not None
+
+    office.later(fact["valid_until"] - NOW - 1)
+    assert kept()
+    office.later(1)
+    assert not kept()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [

@@ -15,9 +15,11 @@ from waypass_server.forgetting import AT_ONCE, KEPT, forget
 from waypass_server.indexes import BLOCK, Allocator, ListRules
 from waypass_server.models import Base
 from waypass_server.models.people import DeskCode, FailedEnrolment, Wallet
+from waypass_server.models.records import ReplacedPaper
 from waypass_server.models.status import Block, Challenge, PassRow, StatusChange, StatusList
 from waypass_server.reserve import Reserve
 from waypass_server.services import Services, SetClock
+from waypass_server.withdrawals import DAY, MONTH
 
 pytestmark = pytest.mark.both_stores
 
@@ -140,3 +142,13 @@ def test_a_person_can_have_a_new_pass_after_the_old_ones_are_forgotten(office: O
     office.later(31 * LIFE)
     assert count(office.services, PassRow) == 0
     office.do("desk", "POST", "/paper-passes", person=person, scopes=[RIDE])
+
+
+def test_that_a_desk_replaced_a_paper_pass_goes_when_it_counts_no_more(office: Office) -> None:
+    person = office.person()
+    for _ in range(2):
+        office.do("desk", "POST", "/paper-passes", person=person, scopes=[RIDE])
+    office.later(MONTH + DAY - 1)
+    assert count(office.services, ReplacedPaper) == 1
+    office.later(1)
+    assert count(office.services, ReplacedPaper) == 0

@@ -349,6 +349,7 @@ def test_emergency_is_used_to_get_round_the_rules(office: Office) -> None:
     waiting = office.do("ops", "POST", "/withdrawals", **ask)
     assert (waiting["state"], live_passes(office)) == ("waiting", 1), "new passes are to be had at once, and stay"
     refused(office, "ops", f"/withdrawals/{waiting['id']}/confirm", 403)
+    assert "paper pass: expected" in refused(office, "desk", "/paper-passes", 409, person=person, scopes=[RIDE])
     assert live_passes(office) == 1
     with office.services.change() as session:
         session.execute(text("UPDATE emergency_withdrawals SET done_at = 0 WHERE done_at IS NOT NULL"))

@@ -3,6 +3,7 @@ nobody was told of.
 """
 
 import json
+import re
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.support.office import NOTICE, Office
 
 from waypass_server.errors import ConfigurationError
 from waypass_server.mailed_notices import MailedNotices, relay_at
-from waypass_server.notice_words import lines_of
+from waypass_server.models.records import NoticeKind
+from waypass_server.notice_words import lines_of, subject_of
 from waypass_server.notices import FileOutbox, NoticeNotSent, OutgoingNotice
 from waypass_server.serving import sender_of
 from waypass_server.settings import Settings
@@ -82,8 +84,19 @@ def test_a_person_is_told_all_that_an_objection_needs() -> None:
     assert json.loads(attached.get_content()) == CONTENT
 
 
-@pytest.mark.parametrize("kind", ["entry-ended", "objection-decided", "fact", "withdrawal", "something new"])
-def test_every_kind_has_words_and_nothing_is_said_that_is_not_there(kind: str) -> None:
+WALLET_WORDS = Path(__file__).parents[2] / "server" / "wallet" / "src" / "words.ts"
+
+
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_every_kind_has_words_of_its_own_in_mails_and_in_the_wallet(kind: NoticeKind) -> None:
+    told = [notice(kind=each) for each in (kind.value, "something new")]
+    assert subject_of(told[0]) != subject_of(told[1])
+    for one in re.findall(r"noticeKinds: \{(.*?)\n  \}", WALLET_WORDS.read_text(encoding="utf-8"), re.DOTALL):
+        assert re.search(rf'^    "?{kind.value}"?: ".+",$', one, re.MULTILINE), "in each language"
+
+
+@pytest.mark.parametrize("kind", [*(kind.value for kind in NoticeKind), "something new"])
+def test_nothing_is_said_that_is_not_there(kind: str) -> None:
     told = OutgoingNotice(notice_id=1, network="metro", reference="p", kind=kind, created_at=0, content={"reason": "x"})
     lines = lines_of(told)
     assert lines[2:4] == ["Reason: x", ""]

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Index, Table, inspect, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from tests.support.databases import BOTH, Store
 
@@ -86,6 +88,50 @@ def test_what_was_used_is_still_used_after_the_third_form(database: Database) ->
     assert len(rows) == 2 * BLOCKS
     assert all(free == BLOCK - sum(byte.bit_count() for byte in bits) for _, _, free, bits in rows)
     assert sorted(tuple(row) for row in listed) == [("1", False, None), ("2", False, None)]
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_certificates_through_the_eleventh_form_and_back(
+    kind: Store, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """One fact for a certificate becomes one that counts; facts keep their guards on the way."""
+    address = f"sqlite:///{tmp_path / 'waypass.db'}"
+    if kind is Store.POSTGRESQL:
+        address = request.getfixturevalue("postgresql").new_database("eleventh")
+    database = Database(address)
+    migrations.upgrade(database.engine, "0010")
+    fact = (
+        "INSERT INTO facts (id, network_id, person_id, kind, source, weight, scopes, reason, valid_from, valid_until,"
+        " recorded_at, digest, withdrawn_at) VALUES ({}, 1, 1, 'test', 'XW', '{}', '[]', 'x', 0, 1, 0, 'd', {})"
+    )
+    said = "SELECT id, digest, withdrawn_at FROM facts ORDER BY id"
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO networks (id, name, created_at) VALUES (1, 'metro', 0)")
+        connection.exec_driver_sql("INSERT INTO people (id, network_id, reference, created_at) VALUES (1, 1, 'P1', 0)")
+        connection.exec_driver_sql(fact.format(1, "admits", 5))
+    with pytest.raises(IntegrityError), database.engine.begin() as connection:
+        connection.exec_driver_sql(fact.format(2, "admits", "NULL"))
+    assert migrations.upgrade(database.engine) == ("0010", migrations.newest())
+    with database.engine.begin() as connection:
+        assert list(map(tuple, connection.exec_driver_sql(said))) == [(1, "d", 5)]
+        connection.exec_driver_sql(fact.format(2, "admits", "NULL"))
+        connection.exec_driver_sql(fact.format(3, "admits", 6))
+    with pytest.raises(IntegrityError), database.engine.begin() as connection:
+        connection.exec_driver_sql(fact.format(4, "admits", "NULL"))
+    _guarded(database, fact)
+    with migrations._unchecked(database.engine) as connection, connection.begin():
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0010")
+    with database.engine.begin() as connection:
+        assert list(map(tuple, connection.exec_driver_sql(said))) == [(1, None, 5), (2, "d", None), (3, None, 6)]
+    _guarded(database, fact)
+    database.close()
+
+
+def _guarded(database: Database, fact: str) -> None:
+    with pytest.raises(DBAPIError, match="a weight of yellow at most"), database.engine.begin() as connection:
+        connection.exec_driver_sql(fact.format(9, "red", 7))
 
 
 def test_a_migrated_database_is_accepted(database: Database) -> None:

@@ -12,7 +12,9 @@ from tests.support.office import DAY, NOTICE, NOW, RIDE, Office, basis_form, ent
 from tests.support.rule_sets import ANSWERS, propose, put_in_force, rule, rule_set
 
 from waypass_server.forgetting import KEYS_KEPT
+from waypass_server.models.lists_of_people import Fact, Weight
 from waypass_server.models.network import Staff
+from waypass_server.models.people import Person
 from waypass_server.models.requests import DoneRequest
 from waypass_server.roles import Role
 from waypass_server.signin import api_tokens
@@ -75,6 +77,18 @@ def fact(office: Office) -> Call:
 def fact_withdrawal(office: Office) -> Call:
     who, path, body = fact(office)
     return "desk", f"/facts/{office.do(who, 'POST', path, **body)['id']}/withdraw", {}
+
+
+def fact_return(office: Office) -> Call:
+    """Of a certificate."""
+    office.person()
+    with office.services.change() as session:
+        (of,) = session.scalars(select(Person))
+        same = {"network_id": of.network_id, "person_id": of.id, "digest": "d" * 64, "recorded_at": NOW}
+        times = {"valid_from": NOW, "valid_until": UNTIL, "withdrawn_at": NOW}
+        words = {"kind": "test", "source": "XW", "weight": Weight.ADMITS, "scopes": [], "reason": "health certificate"}
+        session.add(Fact(**same, **times, **words))
+    return "desk", "/facts/1/reinstate", {}
 
 
 def basis(_office: Office) -> Call:
@@ -232,6 +246,7 @@ CALLS: dict[str, Callable[[Office], Call]] = {
     "/exemptions/{exemption_id}/end": exemption_end,
     "/facts": fact,
     "/facts/{fact_id}/withdraw": fact_withdrawal,
+    "/facts/{fact_id}/reinstate": fact_return,
     "/rule-sets": rules,
     "/rule-sets/{rule_set_id}/versions": rules_version,
     "/rule-sets/{rule_set_id}/versions/{number}/shadow": rules_shadow,

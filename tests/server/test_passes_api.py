@@ -14,6 +14,8 @@ from tests.support.office import HOUR, NOW, PRIORITY, RIDE, Office
 from waypass_protocol.keys import HolderSigner, base64url
 from waypass_protocol.passes import Aspect, SignedPass, parse_pass, read_pass
 from waypass_server.issuing import BATCH, proof_text
+from waypass_server.models.people import Person
+from waypass_server.models.records import ReplacedPaper
 from waypass_server.models.status import PassKind, PassRow, StatusChange
 
 pytestmark = pytest.mark.both_stores
@@ -251,6 +253,82 @@ def test_a_holder_cannot_choose_the_hint_or_another_person(office: Office) -> No
         assert answer.status_code == 422
         assert next(iter(more)) in answer.json()["detail"]
     assert count_passes(office) == 0
+
+
+def papers_of(office: Office, person: str, times: int) -> list[int]:
+    """The desk makes so many, one in place of the other: the status of each answer."""
+    asked = {"person": person, "scopes": [RIDE]}
+    return [office.call("desk", "POST", "/paper-passes", **asked).status_code for _ in range(times)]
+
+
+def kinds_told(office: Office) -> list[str]:
+    office.later()
+    return [notice.kind for notice in office.outbox.sent.values()]
+
+
+def test_the_holder_is_told_when_a_desk_replaces_a_paper_pass(office: Office) -> None:
+    person = office.person()
+    assert papers_of(office, person, 1) == [201]
+    assert kinds_told(office) == [], "nothing was taken away"
+    papers_of(office, person, 1)
+    assert kinds_told(office) == ["paper-replaced"]
+    (notice,) = office.do(person, "GET", "/me/notices")
+    assert (notice["kind"], notice["content"]) == ("paper-replaced", {"at": NOW})
+
+
+def test_a_desk_replaces_papers_within_the_limits_of_withdrawals(office: Office) -> None:
+    person = office.person()
+    assert papers_of(office, person, 5) == [201, 201, 201, 201, 409]
+    answer = office.call("desk", "POST", "/paper-passes", person=person, scopes=[RIDE])
+    assert answer.json()["type"] == "urn:waypass:problem:second-person"
+    assert answer.json()["detail"].startswith("paper pass: expected at most 3 times in 30 days that staff make passes")
+    with office.services.database.reading() as session:
+        assert [row.status for row in session.scalars(select(PassRow).order_by(PassRow.id))] == [1, 1, 1, 0]
+    assert kinds_told(office) == ["paper-replaced"] * 3
+    # They count together with withdrawals, and two people make way for a new one.
+    waiting = office.do("ops", "POST", "/withdrawals", person=person, reason="lost paper")
+    assert waiting["state"] == "waiting"
+    office.do("ops-2", "POST", f"/withdrawals/{waiting['id']}/confirm")
+    assert papers_of(office, person, 2) == [201, 409]
+    office.later(30 * 24 * HOUR - 600)
+    assert papers_of(office, person, 1) == [409]
+    office.later(600)
+    assert papers_of(office, person, 1) == [201]
+
+
+def test_what_holders_replace_themselves_does_not_count(office: Office) -> None:
+    person = office.person()
+    for _ in range(5):
+        office.do(person, "POST", "/me/paper-pass", scopes=[RIDE])
+    assert kinds_told(office) == []
+    assert papers_of(office, person, 4) == [201, 201, 201, 409]
+    office.do(person, "POST", "/me/paper-pass", scopes=[RIDE])
+
+
+def test_a_desk_replaces_papers_of_a_hundred_people_a_day(office: Office) -> None:
+    with office.services.change() as session:
+        for number in range(99):
+            row = Person(network_id=1, reference=f"q-{number}", created_at=NOW)
+            session.add(row)
+            session.flush()
+            for _ in range(2):
+                session.add(ReplacedPaper(network_id=1, person_id=row.id, replaced_by=1, at=NOW))
+    assert papers_of(office, office.person("p-1"), 2) == [201, 201], "the hundredth"
+    assert papers_of(office, office.person("p-2"), 2) == [201, 409]
+    assert papers_of(office, "p-1", 1) == [201], "who counts already does not count again"
+    assert office.do("ops", "POST", "/withdrawals", person="p-2", reason="lost")["state"] == "waiting"
+
+
+def test_a_paper_pass_that_is_over_is_replaced_freely(office: Office) -> None:
+    """A gate whose clock is behind may take it still, so it is taken away; nobody loses it."""
+    person = office.person()
+    papers_of(office, person, 1)
+    office.later(30 * 24 * HOUR + 1 - NOW % HOUR)
+    papers_of(office, person, 1)
+    with office.services.database.reading() as session:
+        assert [row.status for row in session.scalars(select(PassRow).order_by(PassRow.id))] == [1, 0]
+        assert session.scalars(select(ReplacedPaper)).all() == []
+    assert kinds_told(office) == []
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def paper(office: Office, person: str, *scopes: int) -> int:
     """A paper pass; the id of its row."""
     with office.services.change() as session:
         found = find_person(session, 1, person)
-        issue_paper(session, office.services, found.id, list(scopes), None, office.services.now())
+        issue_paper(session, office.services, found.id, list(scopes), None, office.services.now(), staff_id=None)
         return session.execute(select(func.max(PassRow.id))).scalar_one()
 
 

@@ -24,6 +24,21 @@ def test_from_the_desk_to_the_wallet(office: Office) -> None:
     assert office.do("p", "GET", "/me")["network"] == "metro"
 
 
+def test_a_wallet_that_takes_the_place_of_another_is_told(office: Office) -> None:
+    office.person()
+    office.later()
+    assert not office.outbox.sent, "the first takes nobody's place"
+    office.clock.advance(60)
+    office.do("desk", "POST", "/desk-codes", person="p-1")
+    office.later()
+    assert not office.outbox.sent, "a code alone ends nothing"
+    office.person()
+    office.later()
+    (told,) = office.outbox.sent.values()
+    assert (told.reference, told.kind, told.content) == ("p-1", "wallet-replaced", {"at": NOW + 60})
+    assert [notice["kind"] for notice in office.do("p-1", "GET", "/me/notices")] == ["wallet-replaced"]
+
+
 def test_registering_again_changes_nothing(office: Office) -> None:
     office.do("desk", "POST", "/people", reference="p-1")
     again = office.call("desk", "POST", "/people", reference="p-1")

@@ -189,6 +189,86 @@ def test_an_exemption_ended_early(office: Office) -> None:
     assert office.do("reviewer", "POST", f"/exemptions/{made['id']}/end") == ended
 
 
+def test_the_holder_is_told_of_an_exemption_and_of_its_early_end(office: Office) -> None:
+    person = office.person()
+    period = {"starts_at": NOW + HOUR, "ends_at": NOW + 2 * HOUR}
+    made = office.do("reviewer", "POST", "/exemptions", person=person, reason="Hearing", **period)["id"]
+    office.later(60)
+    office.do("reviewer", "POST", f"/exemptions/{made}/end")
+    office.do("reviewer", "POST", f"/exemptions/{made}/end")
+    office.later()
+    told = {"exemption": made, "reason": "Hearing", **period}
+    assert [(notice.kind, notice.content) for notice in office.outbox.sent.values()] == [
+        ("exemption", told),
+        ("exemption-ended", told | {"ends_at": NOW + 60}),
+    ]
+
+
+def test_nobody_is_told_of_an_exemption_that_is_over_by_itself(office: Office) -> None:
+    office.do("reviewer", "POST", "/exemptions", person=office.person(), reason="Hearing", ends_at=NOW + HOUR)
+    office.later(HOUR)
+    office.do("health-reviewer", "POST", "/exemptions/1/end")
+    office.later()
+    assert [notice.kind for notice in office.outbox.sent.values()] == ["exemption"]
+
+
+@pytest.mark.parametrize(
+    ("who", "message"),
+    [
+        ("proposer", "expected another person than the one who proposed the entry"),
+        ("approver", "expected another person than the one who approved the entry"),
+        ("health-reviewer", "expected a reviewer who does not work for the authority of an entry that it outranks"),
+    ],
+)
+def test_whoever_listed_somebody_does_not_end_their_exemption(office: Office, who: str, message: str) -> None:
+    person, basis = office.person(), office.basis()
+    proposer = "everything" if who == "proposer" else "proposer"
+    approver = "everything" if who == "approver" else "approver"
+    entry = office.do(proposer, "POST", "/entries", **entry_form(person, basis))["id"]
+    office.do(approver, "POST", f"/entries/{entry}/approve")
+    office.later()
+    office.later(NOTICE)
+    ends_at = office.services.now() + HOUR
+    made = office.do("reviewer", "POST", "/exemptions", person=person, reason="Hearing", ends_at=ends_at)["id"]
+    ender = "health-reviewer" if who == "health-reviewer" else "everything"
+    answer = office.call(ender, "POST", f"/exemptions/{made}/end")
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:waypass:problem:same-person")
+    assert answer.json()["detail"] == f"end: {message}"
+    assert office.aspects(person)[RIDE] == "green"
+
+
+def test_an_entry_that_only_waits_counts_and_one_that_ended_does_not(office: Office) -> None:
+    """Otherwise the way would be cleared before the entry takes effect."""
+    person = office.person()
+    entry = office.entry(person, office.basis())
+    made = office.do("reviewer", "POST", "/exemptions", person=person, reason="Hearing", ends_at=NOW + HOUR)["id"]
+    assert office.call("health-reviewer", "POST", f"/exemptions/{made}/end").status_code == 403
+    office.do("proposer", "POST", f"/entries/{entry}/withdraw")
+    assert office.do("health-reviewer", "POST", f"/exemptions/{made}/end")["ends_at"] == NOW
+
+
+@pytest.mark.parametrize(
+    ("granted_by", "ended_by"),
+    [("reviewer", "everything"), ("health-reviewer", "health-reviewer"), ("health-reviewer", "reviewer")],
+    ids=["another", "who granted it", "of another authority"],
+)
+def test_who_ends_an_exemption(office: Office, granted_by: str, ended_by: str) -> None:
+    person = office.person()
+    office.entry_in_effect(person, office.basis())
+    ends_at = office.services.now() + HOUR
+    made = office.do(granted_by, "POST", "/exemptions", person=person, reason="Hearing", ends_at=ends_at)["id"]
+    office.do(ended_by, "POST", f"/exemptions/{made}/end")
+    assert office.aspects(person) == RED_RIDE
+
+
+def test_a_grant_is_outranked_by_no_exemption(office: Office) -> None:
+    person = office.person()
+    office.entry_in_effect(person, office.basis(effects=["grant"], scopes=[3]), effect="grant", scopes=[3])
+    ends_at = office.services.now() + HOUR
+    made = office.do("reviewer", "POST", "/exemptions", person=person, reason="Hearing", ends_at=ends_at)["id"]
+    office.do("health-reviewer", "POST", f"/exemptions/{made}/end")
+
+
 @pytest.mark.parametrize(
     ("name", "starts_at", "ends_at"),
     [

@@ -62,6 +62,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("POST", "/standing"): "reviewer ops",
     ("POST", "/facts"): "desk proposer",
     ("POST", "/facts/{fact_id}/withdraw"): "desk proposer reviewer",
+    ("POST", "/facts/{fact_id}/reinstate"): "desk proposer reviewer",
     ("GET", "/rule-sets"): "all",
     ("POST", "/rule-sets"): "admin proposer",
     ("POST", "/rule-sets/{rule_set_id}/versions"): "admin proposer",

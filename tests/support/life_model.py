@@ -7,7 +7,7 @@ the model if so, and adds to `log` the name of each change that the public log h
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.support.life_records import DAY, Entry, Objection, Pass, Period, Rules, Version, Withdrawal
+from tests.support.life_records import DAY, Entry, Objection, Pass, Period, Replaced, Rules, Version, Withdrawal
 from tests.support.office import CHECKED, DESKS, HOSPITAL, HOUR, PRIORITY, RIDE, STAFF
 
 GREEN, YELLOW, RED = 0, 1, 2
@@ -45,6 +45,7 @@ class Model:
     facts: dict[int, Period] = field(default_factory=dict)
     passes: dict[int, Pass] = field(default_factory=dict)
     withdrawals: dict[int, Withdrawal] = field(default_factory=dict)
+    replaced: list[Replaced] = field(default_factory=list)
     rules: dict[int, Rules] = field(default_factory=dict)
     taken_up: set[int] = field(default_factory=set)
     counted: list[tuple[int, int, str]] = field(default_factory=list)
@@ -190,7 +191,7 @@ class Model:
     def exempt(self, new_id: int, who: str, person: str, *, starts: int, ends: int) -> bool:
         if not has(who, "reviewer") or not starts < ends <= starts + 72 * HOUR or ends <= self.now:
             return False
-        self.exemptions[new_id] = Period(person=person, starts=starts, ends=ends)
+        self.exemptions[new_id] = Period(person=person, starts=starts, ends=ends, by=who)
         return self._done("exemption.granted", about=person)
 
     def end_exemption(self, who: str, number: int) -> bool:
@@ -198,6 +199,8 @@ class Model:
         if not has(who, "reviewer"):
             return False
         if exemption.ends > self.now:
+            if who != exemption.by and any(self._has_part(who, one) for one in self._against(exemption.person)):
+                return False
             exemption.ends = self.now
             self._done("exemption.ended", about=exemption.person)
         return True
@@ -222,8 +225,7 @@ class Model:
     def ask_withdrawal(self, new_id: int, who: str, person: str) -> bool:
         if not has(who, "ops"):
             return False
-        mine = [one for one in self.withdrawals.values() if one.person == person and one.done_at is not None]
-        waits = len([one for one in mine if one.done_at is not None and one.done_at > self.now - 30 * DAY]) >= 3
+        waits = self._often(person)
         self.withdrawals[new_id] = asked = Withdrawal(person=person, asker=who)
         return self._done("withdrawal.waiting") if waits else self._carry_out(asked)
 
@@ -293,8 +295,13 @@ class Model:
         if says is None:
             return False
         if paper:
-            for older in self._live(person):
-                older.status = 1 if older.paper else older.status
+            older = [one for one in self._live(person) if one.paper]
+            if any(one.ends > self.now for one in older):
+                if self._often(person):
+                    return False
+                self.replaced.append(Replaced(person=person, at=self.now))
+            for one in older:
+                one.status = 1
         self.passes[new_id] = Pass(person=person, says={scope: says}, ends=ends, paper=paper)
         return self._done("paper-pass.issued" if paper else "passes.issued")
 
@@ -361,6 +368,14 @@ class Model:
             self.look(about)
         return True
 
+    def _against(self, person: str) -> list[Entry]:
+        """What an exemption outranks, now or later."""
+        mine = (one for one in self.entries.values() if one.person == person and one.state != "ended")
+        return [one for one in mine if one.effect != "grant"]
+
+    def _has_part(self, who: str, entry: Entry) -> bool:
+        return who in entry.parts() or authority_of(who) == entry.version.authority
+
     def _of(self, periods: Iterable[Period], person: str) -> Iterator[Period]:
         return (one for one in periods if one.person == person)
 
@@ -400,6 +415,14 @@ class Model:
             if objection.state == "open":
                 objection.state = "moot"
         return self._done(f"entry.{action}", about=entry.person)
+
+    def _often(self, person: str) -> bool:
+        """Whether it takes a second person now to make this person's passes invalid: withdrawals count, and papers
+        that a desk replaced.
+        """
+        done = [one.done_at for one in self.withdrawals.values() if one.person == person and one.done_at is not None]
+        done += [one.at for one in self.replaced if one.person == person]
+        return len([at for at in done if at > self.now - 30 * DAY]) >= 3
 
     def _carry_out(self, asked: Withdrawal) -> bool:
         asked.done_at = self.now

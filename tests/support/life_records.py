@@ -81,11 +81,12 @@ class Entry:
 
 @dataclass(kw_only=True)
 class Period:
-    """An exemption or a fact."""
+    """An exemption or a fact. `by`: who granted an exemption."""
 
     person: str
     starts: int
     ends: int
+    by: str | None = None
     yellow: bool = False
     exposure: bool = False
     scopes: tuple[int, ...] = ()
@@ -114,6 +115,14 @@ class Withdrawal:
     person: str
     asker: str
     done_at: int | None = None
+
+
+@dataclass(kw_only=True)
+class Replaced:
+    """A live paper pass of a person that a desk took away with a new one."""
+
+    person: str
+    at: int
 
 
 @dataclass(kw_only=True)

@@ -101,9 +101,21 @@ def record_fact(body: NewFact, member: Recorder, here: ServicesHere, once: OnceH
 
 @router.post("/{fact_id}/withdraw", summary="Withdraw a fact")
 def withdraw_fact(fact_id: IdInPath, member: Remover, here: ServicesHere) -> FactOut:
-    """One person is enough; again changes nothing."""
+    """One person is enough, and the holder is told; again changes nothing."""
     with here.change() as session:
         fact = facts.withdraw(
+            session, network_id=member.network_id, fact_id=fact_id, actor=member.actor(), now=here.now()
+        )
+        return FactOut.of(fact)
+
+
+@router.post("/{fact_id}/reinstate", summary="Let a certificate that was withdrawn count again")
+def reinstate_fact(fact_id: IdInPath, member: Remover, here: ServicesHere) -> FactOut:
+    """One person is enough, as for withdrawing, and the holder is told; again changes nothing. Refused when somebody
+    else handed the certificate in since. Exposure notices and answers are recorded anew instead.
+    """
+    with here.change() as session:
+        fact = facts.reinstate(
             session, network_id=member.network_id, fact_id=fact_id, actor=member.actor(), now=here.now()
         )
         return FactOut.of(fact)

@@ -172,7 +172,9 @@ def make_paper_pass(
     format_: Annotated[Format | None, Query(alias="format")] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF."""
+    """`format`, or else the header `Accept`, chooses JSON, PNG, SVG or PDF. The holder is told when a live one is
+    replaced; that counts as a withdrawal, and past its limits it is refused.
+    """
     with here.change() as session:
         person = find_person(session, member.network_id, body.person)
         signed = make_paper(session, here, person, body.scopes, hint=body.hint, actor=member.actor())
@@ -239,7 +241,7 @@ def make_paper(
 ) -> bytes:
     """Issue a paper pass, and log that it was. Raises what `issue_paper` does."""
     now = here.now()
-    signed = issue_paper(session, here, person.id, scopes, hint, now)
+    signed = issue_paper(session, here, person.id, scopes, hint, now, staff_id=actor.staff_id)
     events.record(
         session,
         network_id=person.network_id,

@@ -78,7 +78,7 @@ def decide(objection_id: IdInPath, body: Decision, member: Reviewer, here: Servi
 
 @router.post("/exemptions", status_code=201, summary="Let one person through for up to 72 h")
 def grant_exemption(body: NewExemption, member: Reviewer, here: ServicesHere, once: OnceHere) -> ExemptionOut:
-    """One reviewer is enough; it outranks red."""
+    """One reviewer is enough; it outranks red. The holder is told."""
     now = here.now()
     with here.change() as session:
         person = find_person(session, member.network_id, body.person)
@@ -103,13 +103,16 @@ def grant_exemption(body: NewExemption, member: Reviewer, here: ServicesHere, on
 
 @router.post("/exemptions/{exemption_id}/end", summary="End an exemption early")
 def end_exemption(exemption_id: IdInPath, member: Reviewer, here: ServicesHere) -> ExemptionOut:
-    """Ending it again changes nothing."""
+    """By whoever granted it, or by a reviewer who has no part in an entry about the person and does not work for the
+    authority of one. The holder is told; ending it again changes nothing.
+    """
     with here.change() as session:
         exemption = exemptions.end(
             session,
             network_id=member.network_id,
             exemption_id=exemption_id,
             actor=member.actor(),
+            authority_id=member.authority_id,
             now=here.now(),
         )
         return ExemptionOut(

@@ -160,6 +160,7 @@ REFUSALS: Mapping[str, str] = {
     "past-limit": mark(
         "This would worsen more people than a limit allows. A higher limit takes three people and 72 hours."
     ),
+    "second-person": mark("A second person is needed for this."),
     "too-many": mark("Too many attempts. Wait a few minutes."),
     "bad-input": mark("This cannot be used."),
     "outside-basis": mark("This is outside the basis."),

@@ -6,7 +6,7 @@ Nothing here refers to a name, a place or a trip. Reasons are the plain words fo
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from waypass_server.life import CONFIRMATION_PERIOD, End, Life, State
@@ -194,15 +194,23 @@ class Exemption(Base):
     granted_at: Mapped[Seconds]
 
 
+_COUNTS = text("withdrawn_at IS NULL")
+_KEPT = text("withdrawn_at IS NOT NULL AND details IS NOT NULL")
+
+
 class Fact(Base):
     """Status data with a source and a validity. Makes yellow at most: there is no weight that makes red.
 
-    `scopes` empty means every scope. `digest` is set for certificates: the same one is one fact. `details` is what
-    rules see of a certificate or of a form's answers; never a name or a birth date.
+    `scopes` empty means every scope. `digest` is set for certificates: the same one is one fact that counts. `details`
+    is what rules see of a certificate or of a form's answers; never a name or a birth date.
     """
 
     __tablename__ = "facts"
-    __table_args__ = (UniqueConstraint("network_id", "digest"),)
+    __table_args__ = (
+        Index("ix_facts_digest", "network_id", "digest", unique=True, sqlite_where=_COUNTS, postgresql_where=_COUNTS),
+        # Of those that were withdrawn and can be reinstated alone: they are found when they are over.
+        Index("ix_facts_kept_details", "valid_until", sqlite_where=_KEPT, postgresql_where=_KEPT),
+    )
 
     id: Mapped[Id]
     network_id: Mapped[int] = mapped_column(ID, ForeignKey("networks.id"))

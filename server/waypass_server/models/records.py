@@ -17,8 +17,14 @@ class NoticeKind(StrEnum):
     ENTRY = "entry"
     ENTRY_ENDED = "entry-ended"
     OBJECTION_DECIDED = "objection-decided"
+    EXEMPTION = "exemption"
+    EXEMPTION_ENDED = "exemption-ended"
     FACT = "fact"
+    FACT_WITHDRAWN = "fact-withdrawn"
+    FACT_REINSTATED = "fact-reinstated"
     WITHDRAWAL = "withdrawal"
+    PAPER_REPLACED = "paper-replaced"
+    WALLET_REPLACED = "wallet-replaced"
 
 
 class WithdrawalState(StrEnum):
@@ -65,6 +71,20 @@ class EmergencyWithdrawal(Base):
     confirmed_by: Mapped[int | None] = mapped_column(ID, ForeignKey("staff.id"))
     done_at: Mapped[Seconds | None] = mapped_column(index=True)
     passes: Mapped[int | None]
+
+
+class ReplacedPaper(Base):
+    """A live paper pass of a person that staff took away by making a new one. It counts as a withdrawal of theirs does
+    (`withdrawals`), and is forgotten when it counts no more.
+    """
+
+    __tablename__ = "replaced_papers"
+
+    id: Mapped[Id]
+    network_id: Mapped[int] = mapped_column(ID, ForeignKey("networks.id"))
+    person_id: Mapped[int] = mapped_column(ID, ForeignKey("people.id"), index=True)
+    replaced_by: Mapped[int] = mapped_column(ID, ForeignKey("staff.id"))
+    at: Mapped[Seconds] = mapped_column(index=True)
 
 
 class Event(Base):

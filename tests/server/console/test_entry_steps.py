@@ -101,6 +101,23 @@ def test_one_reviewer_lets_one_person_through(browser: ConsoleBrowser, entry: in
     assert office.aspects("p-1")[RIDE] == "red"
 
 
+def test_who_listed_somebody_has_no_button_that_ends_an_exemption(browser: ConsoleBrowser, entry: int) -> None:
+    office = browser.office
+    ends_at = office.services.now() + HOUR
+    office.do("reviewer", "POST", "/exemptions", person="p-1", reason="A hearing.", ends_at=ends_at)
+    browser.sign_in("health-reviewer")
+    browser.get("/ops/exemptions")
+    assert "Somebody without a part in the entry ends it." in browser.text()
+    assert [form.action for form in browser.forms()] == ["/ops/sign-out"]
+    browser.get("/ops/search")
+    browser.fill("/ops/search", person="p-1")
+    assert "/ops/exemptions/1/end" not in [form.action for form in browser.forms()]
+    answer = browser.post("/ops/exemptions/1/end", browser.form("/ops/sign-out").fields)
+    assert answer.status_code == 403
+    assert "Another person is needed." in browser.text()
+    assert office.aspects("p-1")[RIDE] == "green"
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "field", "words"),
     [

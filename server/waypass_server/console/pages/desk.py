@@ -26,6 +26,7 @@ from waypass_server.models.network import Scope
 from waypass_server.models.people import Person
 from waypass_server.refusals import Problem
 from waypass_server.services import Services
+from waypass_server.withdrawals import NeedsSecondPerson
 
 router = APIRouter(prefix="/desk")
 
@@ -71,6 +72,12 @@ def make_paper_pass(request: Request, form: Posted, me: Desk, here: ServicesHere
             except ScopeNotOpen:
                 closed = speech("This person cannot have a pass for one of these services.")
                 raise FormRefused({"scopes": closed}) from None
+            except NeedsSecondPerson:
+                limit = speech(
+                    "Passes were taken away too often for one person alone. Operations withdraw this one with a second "
+                    "person; then make a new one here."
+                )
+                raise FormRefused({"reference": limit}) from None
             except Problem as problem:
                 raise forms.at_field(problem, {"hint": speech("Use characters that can be seen.")}) from None
     except FormRefused as refused:

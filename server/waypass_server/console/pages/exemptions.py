@@ -38,10 +38,18 @@ def list_exemptions(request: Request, me: Reviewer, here: ServicesHere) -> Respo
     """Those in force or to come, the next to end first."""
     now, network_id = here.now(), me.member.network_id
     with here.database.reading() as session:
+        found = exemptions.exemptions_now(session, network_id, now, most=MOST)
+        mine = exemptions.may_end(
+            session,
+            [exemption for exemption, _ in found],
+            actor=me.member.actor(),
+            authority_id=me.member.authority_id,
+        )
         return show(
             request,
             "exemptions.html",
-            found=exemptions.exemptions_now(session, network_id, now, most=MOST),
+            found=found,
+            may_end=mine,
             staff=names_of_staff(session, network_id),
         )
 
@@ -90,6 +98,7 @@ def end(exemption_id: IdInPath, _form: Posted, me: Reviewer, here: ServicesHere)
             network_id=me.member.network_id,
             exemption_id=exemption_id,
             actor=me.member.actor(),
+            authority_id=me.member.authority_id,
             now=here.now(),
         )
     return go("/ops/exemptions", done="exemption-ended")

@@ -5,7 +5,7 @@ searched, also one in vain; it concerns the person, who finds it among their rec
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -21,12 +21,14 @@ from waypass_server.console.access import Overseer, Posted
 from waypass_server.console.forms import Filled, FormRefused
 from waypass_server.console.people import names_of_scopes
 from waypass_server.console.rendering import rendering, show
-from waypass_server.exemptions import exemptions_of
+from waypass_server.console.sessions import SignedIn
+from waypass_server.exemptions import exemptions_of, may_end
 from waypass_server.life import State
-from waypass_server.models.lists_of_people import Entry
+from waypass_server.models.lists_of_people import Entry, Exemption
 from waypass_server.models.people import Person
 from waypass_server.models.status import PassKind
 from waypass_server.passes import live_passes
+from waypass_server.roles import Role
 from waypass_server.services import Services
 
 router = APIRouter(prefix="/search")
@@ -62,11 +64,12 @@ def search(request: Request, form: Posted, me: Overseer, here: ServicesHere) -> 
         filled = Filled.of(form, texts=("person",), errors=refused.errors)
         return show(request, "search.html", status=422, filled=filled)
     with here.database.reading() as session:
-        return _show(request, session, person, here)
+        return _show(request, session, person, me, here)
 
 
-def _show(request: Request, session: Session, person: Person, here: Services) -> Response:
+def _show(request: Request, session: Session, person: Person, me: SignedIn, here: Services) -> Response:
     now = here.now()
+    exempt = exemptions_of(session, person.id, now)
     standing, until = explain(session, person, now)
     mine = select(Entry).where(Entry.person_id == person.id).order_by(Entry.id.desc())
     return show(
@@ -77,10 +80,18 @@ def _show(request: Request, session: Session, person: Person, here: Services) ->
         changes_at=until,
         entries=list(session.scalars(mine.where(Entry.state != State.ENDED))),
         ended=list(session.scalars(mine.where(Entry.state == State.ENDED).limit(ENDED))),
-        exemptions=exemptions_of(session, person.id, now),
+        exemptions=exempt,
+        may_end=_may_end(session, exempt, me),
         passes=_passes(session, person, now),
         scopes=names_of_scopes(session, person.network_id),
     )
+
+
+def _may_end(session: Session, exempt: Sequence[Exemption], me: SignedIn) -> frozenset[int]:
+    """Which of these whoever is signed in may end."""
+    if Role.REVIEWER not in me.member.roles:
+        return frozenset()
+    return may_end(session, exempt, actor=me.member.actor(), authority_id=me.member.authority_id)
 
 
 def _passes(session: Session, person: Person, now: int) -> Mapping[str, int]:
