@@ -12,6 +12,7 @@ from tests.support.rule_sets import ANSWERS, COUGH, EVIDENCE, propose, put_in_fo
 from waypass_server import worsening
 from waypass_server.life import Actor, Kind
 from waypass_server.models.lists_of_people import Basis, Entry, Fact
+from waypass_server.models.public_log import LogTree
 from waypass_server.models.status import PassKind, PassRow, StatusList
 
 YELLOW = GREEN | {RIDE: "yellow", HOSPITAL: "yellow"}
@@ -204,8 +205,20 @@ def test_the_shadow_run_counts_whom_it_would_turn_and_turns_nobody(office: Offic
             session.add(pass_row(person, index, {RIDE: 0 if person != 2 else 1, CHECKED: 1}))
     address = propose(office, rule("near", {"var": "facts.exposure.0"}), form=None)
     counted = office.do("proposer", "POST", f"{address}/shadow")
+    with office.services.database.reading() as session:
+        leaves = session.scalars(select(LogTree.size)).one()
     assert counted["shadow"] == {
         "at": NOW,
+        "log_size": leaves - 1,  # the run has one itself
+        "ground": {
+            "scopes": [
+                [RIDE, False, False, False],
+                [HOSPITAL, True, False, False],
+                [PRIORITY, False, True, False],
+                [CHECKED, False, False, True],
+            ],
+            "versions": [],
+        },
         "people": 5,
         "worse": 2,
         "later": 0,
