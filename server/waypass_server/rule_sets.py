@@ -5,7 +5,7 @@ A version is accepted only if all of this holds; the first rule that fails decid
 1. the authority exists; staff of an authority propose for theirs only (`NotFound`, `Forbidden`)
 2. every scope is one of the network's (`UnknownScope`)
 3. each rule's id stands once, and its logic is CertLogic within the limits; a rule gives or proposes something
-   (`BadInput`)
+   (`BadInput`); it waits for no date that a shadow run does not see (`rule_dates`, `BadInput`)
 4. what a rule proposes is an entry on a basis of the same authority that is in force, within its effects and scopes
    (`BadInput`, `NotFound`, `Conflict`)
 5. a form asks each question once, a choice has choices and a number has bounds (`BadInput`)
@@ -30,6 +30,7 @@ from waypass_server.models.rules import RuleSet, RuleSetState, RuleSetVersion
 from waypass_server.people import known_scopes
 from waypass_server.reassess import look_at_everybody
 from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound, SamePerson
+from waypass_server.rule_dates import HiddenDate, check_dates
 from waypass_server.rule_text import AnswerKind, EntryToPropose, Question, Rule, RuleText, from_json, to_json
 from waypass_server.shadow import Shadow, check_ground, not_counted
 
@@ -58,7 +59,7 @@ def propose_version(
 ) -> RuleSetVersion:
     """A new version, not in force yet. Raises what the module's rules name."""
     check_authority(rule_set, proposer)  # rule 1
-    _check_rules(session, rule_set, text)
+    _check_rules(session, rule_set, text, now)
     if text.form is not None:
         _check_questions(text.form.questions)
     version = RuleSetVersion(
@@ -170,22 +171,24 @@ def find_version(
     raise NotFound(f"rule set {rule_set_id}: expected a version up to {len(rule_set.versions)}, got {number}")
 
 
-def _check_rules(session: Session, rule_set: RuleSet, text: RuleText) -> None:
+def _check_rules(session: Session, rule_set: RuleSet, text: RuleText, now: int) -> None:
     """Rules 2 to 4."""
     _once("rules", [rule.id for rule in text.rules])
     for rule in text.rules:
         known_scopes(session, rule_set.network_id, list(rule.scopes))
-        _check_rule(rule)
+        _check_rule(rule, now)
         if rule.proposes is not None:
             _check_proposal(session, rule_set, rule.id, rule.proposes)
 
 
-def _check_rule(rule: Rule) -> None:
+def _check_rule(rule: Rule, now: int) -> None:
     if rule.gives is Weight.NONE and rule.proposes is None:
         raise BadInput(f"rules: expected rule {rule.id} to give or to propose something, it does neither")
     try:
         Expression.of(rule.logic)
-    except CertLogicError as error:
+        if rule.gives is not Weight.NONE:
+            check_dates(rule.logic, now)
+    except (CertLogicError, HiddenDate) as error:
         raise BadInput(f"rules: rule {rule.id}: {error}") from None
 
 

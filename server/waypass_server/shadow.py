@@ -3,8 +3,9 @@
 Everybody in the network is weighed twice by the function that everybody's colours come from (`aspects.weigh`): as
 things are, and with the version in place of what its rule set has in force. Whom it does not make worse now, but
 within `AHEAD` by the clock, or once what hides it (another fact, an entry, an exemption) is over, is `later`, by the
-facts that are known. The limits count them too: rules that wait for their hour are no way past. What is kept are
-numbers: no person, no reference.
+facts that are known; what staff recorded themselves is followed for as long as it lasts, since they said when. The
+limits count them too: rules that wait for their hour are no way past, and none waits for a date that is further away
+(`rule_dates`). What is kept are numbers: no person, no reference.
 
 A run is some hours old when it is approved by, and people's facts have changed meanwhile. What it saw is known exactly:
 how far the public log was, whose leaves are numbered in the order of the commits (`publiclog.store`). So `not_counted`
@@ -185,7 +186,8 @@ def _both(ground: Ground, then: Ground, known: Known, now: int) -> tuple[Standin
 
 
 def _worse_later(ground: Ground, then: Ground, facts: Sequence[Fact], now: int) -> bool:
-    return worsens((ground, facts), (then, facts), since=now, until=now + AHEAD)
+    noted = (fact.valid_until for fact in facts if fact.recorded_by is not None and fact.digest is None)
+    return worsens((ground, facts), (then, facts), since=now, until=max([now + AHEAD, *noted]))
 
 
 def _count_person(shadow: Shadow, before: Standing, after: Standing, version_id: int) -> bool:
