@@ -5,8 +5,9 @@
   side, and each statement sees what was committed before it: whoever decides by what it read locks the row first
   (`with_for_update(key_share=True)`: others may go on referring to it), or says by `alone` what may be done by one at a
   time. Locks are taken in this order, so that no two wait for each other: enrolment; notice; entry, exemption, fact or
-  withdrawal; person, by rising ids where there are several; what else `alone` names; status list; the log's tree. A
-  transaction of several steps locks what all of them change before the first one (`together.lock_first`).
+  withdrawal; rule set; the network (`worsening`); person, by rising ids where there are several; what else `alone`
+  names; status list; the log's tree. A transaction of several steps locks what all of them change before the first one
+  (`together.lock_first`).
 - What is only read is read at one moment, however many statements that takes, and cannot change anything.
 - SQLite runs with WAL, foreign keys on, full synchronisation (a committed change survives a power cut) and a busy
   timeout.

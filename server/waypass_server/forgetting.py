@@ -68,7 +68,7 @@ def forget(services: Services) -> int:
 
 
 def _others(now: int) -> list[_Kind]:
-    """Rules 2 to 10: what names a row, and when it goes. A wallet has to wait for its nonces."""
+    """Rules 2 to 11: what names a row, and when it goes. A wallet has to wait for its nonces."""
     ended = select(Wallet.id).where(Wallet.ended_at <= now)
     brought = select(WaitingFile.id).where(WaitingFile.at <= now - KEPT)
     parts = exists().where(FilePart.file_id == WaitingFile.id)
@@ -111,7 +111,7 @@ def _forget_passes(session: Session, old: ColumnElement[bool]) -> int:
 
 
 def _forget_details(session: Session, seen: ColumnElement[bool]) -> int:
-    """Rule 11; the fact itself stays."""
+    """Rule 12; the fact itself stays."""
     batch = select(Fact.id).where(seen).limit(AT_ONCE).with_for_update(skip_locked=True)
     over = update(Fact).where(Fact.id.in_(batch)).values(details=None)
     done = session.execute(over.execution_options(synchronize_session=False))

@@ -25,6 +25,10 @@ staff get a token, which is returned once, unless the operator wants none (the s
 they have a sign-in of their own. A scope that changes changes where people stand, so everybody is reassessed
 at the scheduler's next tick.
 
+What would make people worse off is not for one person with a file. Where the network has people, a scope that is there
+does not begin to need evidence, and does not cease to be essential: rules do that, which two people approve and the
+limits count.
+
 An unknown key, a number or name that stands twice, or an authority that is not defined is a `ConfigurationError`.
 """
 
@@ -36,7 +40,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server import events
@@ -45,10 +49,12 @@ from waypass_server.errors import ConfigurationError
 from waypass_server.life import Actor, Kind
 from waypass_server.models.network import Authority, Network, Scope, Staff
 from waypass_server.models.people import Person
+from waypass_server.reassess import look_at_everybody
 from waypass_server.roles import Role
 from waypass_server.signin import credentials, links
 from waypass_server.signin.links import NewLink
 from waypass_server.tokens import STAFF_PREFIX, VOID, hash_secret, make_token
+from waypass_server.worsening import lock_network
 
 OPERATOR = Actor(kind=Kind.SYSTEM)
 """Whoever has a shell on the server; the log names no person for it."""
@@ -138,6 +144,8 @@ def apply(
         session.add(network)
         session.flush()
         changes.append(Change(what="network", name=network.name, change="added"))
+    lock_network(session, network.id)  # who approves rules counts by these scopes
+    _check_scopes(session, network.id, definition.scopes)
     scope_changes = list(_apply_scopes(session, network.id, definition.scopes))
     changes += scope_changes
     changes += _apply_authorities(session, network.id, definition.authorities)
@@ -148,7 +156,7 @@ def apply(
     for change in changes:
         _log(session, network.id, change, now)
     if scope_changes:
-        session.execute(update(Person).where(Person.network_id == network.id).values(reassess_at=now))
+        look_at_everybody(session, network.id, now)
     return changes
 
 
@@ -203,6 +211,25 @@ def _member(session: Session, network: str, name: str) -> Staff:
     if member is None:
         raise ConfigurationError(f"staff: expected somebody who works for {network}, got {name!r}")
     return member
+
+
+def _check_scopes(session: Session, network_id: int, definitions: Sequence[ScopeDefinition]) -> None:
+    """Raises `ConfigurationError` for what would make people worse off at once (see the module)."""
+    known = {scope.number: scope for scope in session.scalars(select(Scope).where(Scope.network_id == network_id))}
+    if session.scalars(select(Person.id).where(Person.network_id == network_id).limit(1)).first() is None:
+        return
+    for given in definitions:
+        row = known.get(given.number)
+        if row is None:
+            continue
+        for name, harsher in (("needs_evidence", True), ("essential", False)):
+            said, in_force = getattr(given, name), getattr(row, name)
+            if said is harsher and in_force is not harsher:
+                raise ConfigurationError(
+                    f"scope {given.number} {row.name!r}: expected {name} = {str(in_force).lower()}, as it is in force "
+                    f"where there are people, got {str(said).lower()}; nothing was applied. Propose it as a rule set, "
+                    "which two approve and the limits count"
+                )
 
 
 def _apply_scopes(session: Session, network_id: int, definitions: Sequence[ScopeDefinition]) -> Iterator[Change]:

@@ -8,11 +8,11 @@ Called in the transaction of the change, so that the change and what follows fro
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from waypass_server.aspects import Standing, standing_of
-from waypass_server.many_rows import among, change_rows, rows_of
+from waypass_server.many_rows import among, change_rows, on_postgresql, rows_of
 from waypass_server.models.people import Person
 from waypass_server.outlook import outlooks
 from waypass_server.passes import (
@@ -55,3 +55,14 @@ def reassess_all(session: Session, people: Sequence[int], now: int) -> int:
     passes = live_passes_of(session, found, now)
     take_away_rows(session, [row for row in passes if says_too_much(row, seen[row.person_id].aspects)], now)
     return len(found)
+
+
+def look_at_everybody(session: Session, network_id: int, now: int) -> None:
+    """Look at each of the network's people at the scheduler's next ticks."""
+    session.flush()
+    everybody = Person.network_id == network_id
+    if on_postgresql(session):
+        # A change of all rows locks them as they lie in the table; the order of ids is everybody's (`database`).
+        in_order = select(Person.id).where(everybody).order_by(Person.id).with_for_update(key_share=True)
+        session.execute(select(func.count()).select_from(in_order.subquery()))
+    session.execute(update(Person).where(everybody).values(reassess_at=now))

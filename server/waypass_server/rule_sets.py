@@ -5,18 +5,19 @@ A version is accepted only if all of this holds; the first rule that fails decid
 1. the authority exists; staff of an authority propose for theirs only (`NotFound`, `Forbidden`)
 2. every scope is one of the network's (`UnknownScope`)
 3. each rule's id stands once, and its logic is CertLogic within the limits; a rule gives or proposes something
-   (`BadInput`)
+   (`BadInput`); it waits for no date that a shadow run does not see (`rule_dates`, `BadInput`)
 4. what a rule proposes is an entry on a basis of the same authority that is in force, within its effects and scopes
    (`BadInput`, `NotFound`, `Conflict`)
 5. a form asks each question once, a choice has choices and a number has bounds (`BadInput`)
 
 It is put in force only by another person than the one who proposed it, at another desk (`desks`), with the numbers of a
-shadow run of the last 24 h before their eyes (`Conflict`). Then everybody is looked at again at the scheduler's next
-ticks. One person can end it, as far as that sets people free: a version that gives evidence is replaced by another one
-instead.
+shadow run of the last 24 h before their eyes (`Conflict`). The limits count whom that run counted, and by the same
+measure those whose facts have changed since; the network is locked meanwhile, as it is for whatever staff do to facts
+(`facts.counted`). Then everybody is looked at again at the scheduler's next ticks. One person can end it, as far as
+that sets people free: a version that gives evidence is replaced by another one instead.
 """
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waypass_server import bases, desks, events, worsening
@@ -25,12 +26,13 @@ from waypass_server.certlogic import CertLogicError, Expression
 from waypass_server.life import Actor
 from waypass_server.models.lists_of_people import Weight
 from waypass_server.models.network import Authority
-from waypass_server.models.people import Person
 from waypass_server.models.rules import RuleSet, RuleSetState, RuleSetVersion
 from waypass_server.people import known_scopes
+from waypass_server.reassess import look_at_everybody
 from waypass_server.refusals import BadInput, Conflict, Forbidden, NotFound
+from waypass_server.rule_dates import HiddenDate, check_dates
 from waypass_server.rule_text import AnswerKind, EntryToPropose, Question, Rule, RuleText, from_json, to_json
-from waypass_server.shadow import Shadow
+from waypass_server.shadow import Shadow, check_ground, not_counted
 
 SHADOW_LIFE = 24 * 3600
 
@@ -57,7 +59,7 @@ def propose_version(
 ) -> RuleSetVersion:
     """A new version, not in force yet. Raises what the module's rules name."""
     check_authority(rule_set, proposer)  # rule 1
-    _check_rules(session, rule_set, text)
+    _check_rules(session, rule_set, text, now)
     if text.form is not None:
         _check_questions(text.form.questions)
     version = RuleSetVersion(
@@ -96,8 +98,11 @@ def approve_version(
         raise Conflict("approve: expected a shadow run of the last 24 h; run it, look at it, then approve")
     if version.shadow_at != shadow_at:
         raise Conflict("approve: expected the time of the newest shadow run; it was run again, look at it anew")
+    # Before anything is looked at: what staff do to facts, and to rules and scopes, is done before or after.
+    worsening.lock_network(session, version.rule_set.network_id)
+    check_ground(session, version)
     shadow = version.shadow or {}
-    worse = int(shadow.get("worse", 0)) + int(shadow.get("later", 0))
+    worse = int(shadow["worse"]) + int(shadow["later"]) + not_counted(session, version, now)
     if worse:
         worsening.count_rules(session, version.rule_set, worse, now)
     for other in version.rule_set.versions:
@@ -106,7 +111,7 @@ def approve_version(
     version.state = RuleSetState.IN_FORCE
     version.approved_by, version.approved_at = actor.staff_id, now
     _log(session, version, actor, "rule-set.approved", now)
-    _look_at_everybody(session, version, now)
+    look_at_everybody(session, version.rule_set.network_id, now)
     return version
 
 
@@ -116,6 +121,7 @@ def end_version(session: Session, version: RuleSetVersion, *, actor: Actor, now:
         return version
     if version.state is RuleSetState.REPLACED:
         raise Conflict("end: expected a version that is proposed or in force, this one is replaced")
+    worsening.lock_network(session, version.rule_set.network_id)  # who approves counts by the rules in force
     was_in_force = version.state is RuleSetState.IN_FORCE
     if was_in_force and any(rule.gives is Weight.ADMITS for rule in from_json(version.text).rules):
         raise Conflict(
@@ -124,7 +130,7 @@ def end_version(session: Session, version: RuleSetVersion, *, actor: Actor, now:
     version.state, version.ended_by, version.ended_at = RuleSetState.ENDED, actor.staff_id, now
     _log(session, version, actor, "rule-set.ended", now)
     if was_in_force:
-        _look_at_everybody(session, version, now)
+        look_at_everybody(session, version.rule_set.network_id, now)
     return version
 
 
@@ -167,22 +173,24 @@ def find_version(
     raise NotFound(f"rule set {rule_set_id}: expected a version up to {len(rule_set.versions)}, got {number}")
 
 
-def _check_rules(session: Session, rule_set: RuleSet, text: RuleText) -> None:
+def _check_rules(session: Session, rule_set: RuleSet, text: RuleText, now: int) -> None:
     """Rules 2 to 4."""
     _once("rules", [rule.id for rule in text.rules])
     for rule in text.rules:
         known_scopes(session, rule_set.network_id, list(rule.scopes))
-        _check_rule(rule)
+        _check_rule(rule, now)
         if rule.proposes is not None:
             _check_proposal(session, rule_set, rule.id, rule.proposes)
 
 
-def _check_rule(rule: Rule) -> None:
+def _check_rule(rule: Rule, now: int) -> None:
     if rule.gives is Weight.NONE and rule.proposes is None:
         raise BadInput(f"rules: expected rule {rule.id} to give or to propose something, it does neither")
     try:
         Expression.of(rule.logic)
-    except CertLogicError as error:
+        if rule.gives is not Weight.NONE:
+            check_dates(rule.logic, now)
+    except (CertLogicError, HiddenDate) as error:
         raise BadInput(f"rules: rule {rule.id}: {error}") from None
 
 
@@ -213,12 +221,6 @@ def _once(what: str, ids: list[str]) -> None:
     twice = sorted({each for each in ids if ids.count(each) > 1})
     if twice:
         raise BadInput(f"{what}: expected each id once, got {twice} twice")
-
-
-def _look_at_everybody(session: Session, version: RuleSetVersion, now: int) -> None:
-    session.flush()
-    everybody = Person.network_id == version.rule_set.network_id
-    session.execute(update(Person).where(everybody).values(reassess_at=now))
 
 
 def _log(session: Session, version: RuleSetVersion, actor: Actor, what: str, now: int, **numbers: int) -> None:

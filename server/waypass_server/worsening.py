@@ -6,7 +6,8 @@
 2. an approval that would pass a limit makes an alarm, which is public, and holds the entries until a third person has
    confirmed them. It counts all the same, so that what is held cannot pile up beneath the limit
    Rules count at their authority and the network, when they come into force, by their shadow run: whom they turn at
-   once, and whom the clock alone has them turn within 30 days. So does what staff do to somebody's facts, at their
+   once, and whom the clock alone has them turn within 30 days; and those for whom that has changed since the run
+   (`shadow.not_counted`). So does what staff do to somebody's facts, at their
    authority: each yellow fact that they record, and whatever they record, hand in, answer or withdraw for which rules
    make the person worse off. What would pass a limit there cannot be held, since rules and facts are in force or are
    not: it is refused, and a higher limit (5) is the way to it. What a holder brings (a certificate, answers) does not

@@ -1,5 +1,8 @@
-"""Whom staff make yellow by facts counts, whichever way it goes: by the fact, by rules in force, now or later."""
+"""Whom staff make yellow by facts counts, whichever way it goes: by the fact, by rules in force, now or later; and by
+rules that come into force, whatever came between their shadow run and their approval.
+"""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -15,6 +18,7 @@ from tests.support.databases import Store
 from tests.support.office import CHECKED, DAY, GREEN, HOSPITAL, HOUR, NOW, PRIORITY, RIDE, Office, open_office
 from tests.support.rule_sets import ANSWERS, EVIDENCE, NO_RECENT_TEST, propose, put_in_force, rule
 
+from waypass_server import rule_sets, shadow
 from waypass_server.evidence import SignerSet
 from waypass_server.facts import Report
 from waypass_server.facts import report as report_fact
@@ -302,3 +306,177 @@ def test_what_was_withdrawn_from_somebody_and_is_handed_in_for_another_counts(of
     assert counted(office) == 1
     office.do("desk", "POST", "/facts/2/withdraw")
     assert office.call("desk", "POST", "/evidence", person=people[2], text=text).status_code == 409
+
+
+# Between a shadow run and the approval
+
+
+def run_shadow(office: Office, address: str) -> dict[str, Any]:
+    seen: dict[str, Any] = office.do("approver", "POST", f"{address}/shadow")
+    return seen
+
+
+def approve(office: Office, address: str, seen: dict[str, Any]) -> Any:
+    return office.call("approver", "POST", f"{address}/approve", shadow_at=seen["shadow_at"])
+
+
+def test_what_came_after_the_shadow_run_counts_at_the_approval(office: Office) -> None:
+    people = [office.person(f"p-{number}") for number in range(4)]
+    lower_limit(office, 2)
+    address = propose(office, NEAR, form=None)
+    seen = run_shadow(office, address)
+    assert (seen["shadow"]["worse"], seen["shadow"]["later"]) == (0, 0)
+    assert [noted(office, person) for person in people[:3]] == [201, 201, 201], "harmless by the rules in force"
+    assert noted(office, people[3], valid_from=NOW + DAY) == 201
+    refused = approve(office, address, seen)
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:waypass:problem:past-limit")
+    assert "with this it would be 4" in refused.json()["detail"]
+    office.later(DAY)
+    assert [office.aspects(person)[RIDE] for person in people] == ["green"] * 4
+    for fact in (1, 2):
+        office.do("reviewer", "POST", f"/facts/{fact}/withdraw")
+    assert approve(office, address, seen).status_code == 200
+    assert counted(office) == 2
+
+
+def test_whom_the_shadow_run_counted_is_not_counted_twice(office: Office) -> None:
+    people = [office.person(f"p-{number}") for number in range(3)]
+    for person in people[:2]:
+        noted(office, person, valid_until=NOW + 5 * DAY)
+    address = propose(office, NEAR, form=None)
+    seen = run_shadow(office, address)
+    assert seen["shadow"]["worse"] == 2
+    noted(office, people[0], source="Harbour office")
+    noted(office, people[2])
+    assert approve(office, address, seen).status_code == 200
+    assert counted(office) == 3
+
+
+def test_what_holders_brought_after_the_shadow_run_counts_too(office: Office) -> None:
+    """An official chose the rules that they fall under."""
+    person = office.person()
+    address = propose(office, rule("jab", {"var": "facts.vaccination.0"}), form=None)
+    seen = run_shadow(office, address)
+    hand_in(office, person, certificate(v=[forge.VACCINATION_ENTRY]))
+    assert approve(office, address, seen).status_code == 200
+    assert counted(office) == 1
+
+
+def test_what_was_reinstated_after_the_shadow_run_counts_too(office: Office) -> None:
+    made = hand_in(office, office.person(), certificate(v=[forge.VACCINATION_ENTRY]))["id"]
+    office.do("desk", "POST", f"/facts/{made}/withdraw")
+    before = counted(office)
+    address = propose(office, rule("jab", {"var": "facts.vaccination.0"}), form=None)
+    seen = run_shadow(office, address)
+    assert (seen["shadow"]["worse"], seen["shadow"]["later"]) == (0, 0)
+    office.do("desk", "POST", f"/facts/{made}/reinstate")
+    assert counted(office) == before, "harmless by the rules in force"
+    assert approve(office, address, seen).status_code == 200
+    assert counted(office) == before + 1
+
+
+def test_who_came_after_the_shadow_run_counts(office: Office) -> None:
+    address = propose(office, rule("tested", NO_RECENT_TEST), form=None)
+    seen = run_shadow(office, address)
+    office.person()
+    assert approve(office, address, seen).status_code == 200
+    assert counted(office) == 1
+    office.person("p-2")
+    assert counted(office) == 1, "they came to the rules"
+
+
+def test_whoever_lost_a_fact_since_the_shadow_run_counts(office: Office) -> None:
+    person = office.person()
+    made = hand_in(office, person, certificate(t=[sample()]))["id"]
+    late = {
+        "after": [
+            {"plusTime": [{"var": "external.validationClock"}, 0, "day"]},
+            {"plusTime": [{"var": "facts.test.0.sampled"}, 90, "day"]},
+        ]
+    }
+    address = propose(office, rule("tested", {"if": [{"var": "facts.test.0"}, late, True]}, scopes=[RIDE]), form=None)
+    seen = run_shadow(office, address)
+    assert (seen["shadow"]["worse"], seen["shadow"]["later"]) == (0, 1), "the test itself is over after three days"
+    office.do("reviewer", "POST", f"/facts/{made}/withdraw")
+    before = counted(office)
+    assert approve(office, address, seen).status_code == 200
+    assert counted(office) == before + 2, "the run's, and theirs: what it saw of the test is forgotten"
+
+
+@pytest.mark.parametrize("what", ["approved", "ended"])
+def test_other_rules_since_the_shadow_run_ask_for_another_one(office: Office, what: str) -> None:
+    other = propose(office, rule("other", True), title="Others", form=None)
+    if what == "ended":
+        put_in_force(office, other)
+    address = propose(office, rule("everybody", True), form=None)
+    seen = run_shadow(office, address)
+    if what == "ended":
+        office.do("ops", "POST", f"{other}/end")
+    else:
+        put_in_force(office, other)
+    refused = approve(office, address, seen)
+    assert refused.status_code == 409
+    assert "expected the scopes and the other rules that the shadow run saw" in refused.json()["detail"]
+    assert approve(office, address, run_shadow(office, address)).status_code == 200
+
+
+def test_a_proposal_that_is_taken_back_asks_for_no_other_shadow_run(office: Office) -> None:
+    other = propose(office, rule("other", True), title="Others", form=None)
+    address = propose(office, rule("everybody", True), form=None)
+    seen = run_shadow(office, address)
+    office.do("ops", "POST", f"{other}/end")
+    assert approve(office, address, seen).status_code == 200
+
+
+def put_in_force_now(office: Office, shadow_at: int) -> None:
+    approver = Actor(kind=Kind.STAFF, staff_id=5, roles=frozenset({Role.APPROVER}))
+    with office.services.change() as session:
+        version = rule_sets.find_version(session, 1, 1, 1, lock=True)
+        rule_sets.approve_version(session, version, shadow_at=shadow_at, actor=approver, now=office.services.now())
+
+
+@pytest.mark.parametrize("repeat", range(3))
+def test_facts_and_the_approval_at_the_same_moment(office: Office, repeat: int) -> None:
+    """Whichever is first: each person who is yellow afterwards counts, once, and nobody past the limit is."""
+    people = [office.person(f"p-{number}") for number in range(4)]
+    lower_limit(office, 2)
+    seen = run_shadow(office, propose(office, NEAR, form=None))
+    works = [partial(record, office, person, "Health office") for person in people]
+    works.insert(repeat, partial(put_in_force_now, office, seen["shadow_at"]))
+    outcome = together(*works, linger=office.services.database)
+    assert {type(error) for error in outcome.refused} <= {PastLimit}
+    office.later()
+    yellow = [office.aspects(person)[RIDE] for person in people].count("yellow")
+    assert (counted(office), yellow <= 2) == (yellow, True)
+
+
+def test_an_approval_waits_for_a_fact_that_is_being_recorded(office: Office) -> None:
+    """The shadow run does not see the fact, which is written and not committed, and of an earlier second."""
+    person = office.person()
+    lower_limit(office, 1)
+    propose(office, NEAR, form=None)
+    written, may_commit = threading.Event(), threading.Event()
+
+    def record_slowly() -> None:
+        given = Report(
+            kind="exposure", source="x", reason="y", yellow=False, scopes=(), valid_from=NOW, valid_until=NOW + DAY
+        )
+        with office.services.change() as session:
+            who = find_person(session, 1, person)
+            report_fact(session, person=who, given=given, actor=DESK, now=office.services.now() - 1)
+            written.set()
+            assert may_commit.wait(60)
+
+    def look_and_approve() -> None:
+        assert written.wait(60)
+        with office.services.database.reading() as session:
+            counted_ = shadow.run(session, rule_sets.find_version(session, 1, 1, 1), office.services.now())
+        assert (counted_.worse, counted_.later) == (0, 0)
+        may_commit.set()
+        with office.services.change() as session:
+            version = rule_sets.find_version(session, 1, 1, 1, lock=True)
+            rule_sets.keep_shadow(session, version, counted_, actor=DESK, now=counted_.at)
+        put_in_force_now(office, counted_.at)
+
+    assert together(record_slowly, look_and_approve).refused == []
+    assert counted(office) == 1

@@ -143,6 +143,16 @@ def test_a_crowd_is_turned_yellow_past_the_limits(office: Office) -> None:
     refused(office, "everything", "/surveys/2/answers", 409, person=crowd[3], answers=ANSWERS)
     office.later(HOUR + 1)
     assert [office.aspects(person)[RIDE] for person in crowd] == ["yellow", "yellow", "green", "green"]
+    # Rules that turn nobody when they are counted; then what does no harm by the rules in force, and the approval.
+    survey = {"if": [{"var": "facts.survey.0"}, {"===": [{"var": "facts.survey.0.source"}, "x"]}, False]}
+    address = propose(office, rule_form("survey", survey), title="Surveys", form=None)
+    seen = office.do("everything", "POST", f"{address}/shadow")
+    assert (seen["shadow"]["worse"], seen["shadow"]["later"]) == (0, 0)
+    for person in crowd[2:]:
+        office.do("everything", "POST", "/facts", person=person, **fact | {"kind": "survey"})
+    assert "in a day" in refused(office, "approver", f"{address}/approve", 409, shadow_at=seen["shadow_at"])
+    office.later(1)
+    assert [office.aspects(person)[RIDE] for person in crowd] == ["yellow", "yellow", "green", "green"]
     check_safety(office)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.support.office import NETWORK, NOW, RIDE, Office, make_services
+from tests.support.office import CHECKED, GREEN, HOSPITAL, NETWORK, NOW, PRIORITY, RIDE, Office, make_services
+from tests.support.rule_sets import propose
 
 from waypass_server import network_file
 from waypass_server.errors import ConfigurationError
@@ -70,6 +71,74 @@ def test_what_differs_is_changed_and_nothing_is_taken_away(office: Office) -> No
         assert session.scalars(select(Staff).where(Staff.name == "desk")).one().roles == ["desk", "ops"]
         assert session.scalars(select(Person.reassess_at)).all() == [NOW], "everybody is looked at again"
     assert office.do("ops", "GET", "/network")["scopes"][0]["essential"]
+
+
+def ground(office: Office) -> list[tuple[Any, ...]]:
+    """Scopes and staff, as they are in force."""
+    with office.services.database.reading() as session:
+        columns = Scope.number, Scope.name, Scope.essential, Scope.needs_evidence
+        return [*map(tuple, session.execute(select(*columns))), *map(tuple, session.execute(select(Staff.name)))]
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "message"),
+    [
+        (RIDE, {"name": "ride", "needs_evidence": True}, "1 'ride': expected needs_evidence = false, .*got true; noth"),
+        (
+            HOSPITAL,
+            {"name": "clinic", "essential": False},
+            "2 'hospital': expected essential = true, .*got false; noth",
+        ),
+    ],
+)
+def test_no_file_makes_people_worse_off(office: Office, number: int, changes: dict[str, Any], message: str) -> None:
+    person, before = office.person(), ground(office)
+    scopes = [{"number": PRIORITY, "name": "fast lane", "by_grant": True}, {"number": number, **changes}]
+    member = {"name": "Eve", "desk": "x", "roles": ["desk"]}
+    definition = NetworkDefinition.model_validate({"name": "metro", "scopes": scopes, "staff": [member]})
+    with pytest.raises(ConfigurationError, match=f"scope {message}.*which two approve and the limits count"):
+        apply(office, definition)
+    assert ground(office) == before
+    office.later()
+    assert office.aspects(person) == GREEN
+
+
+def test_what_sets_people_free_and_what_is_new_stays_possible(office: Office) -> None:
+    person = office.person()
+    scopes = [
+        {"number": CHECKED, "name": "arena", "needs_evidence": False},
+        {"number": RIDE, "name": "ride", "essential": True},
+        {"number": 5, "name": "theatre", "needs_evidence": True},
+    ]
+    definition = NetworkDefinition.model_validate({"name": "metro", "scopes": scopes})
+    assert [(change.name, change.change) for change in apply(office, definition)] == [
+        ("4", "changed"),
+        ("1", "changed"),
+        ("5", "added"),
+    ]
+    office.later()
+    assert office.aspects(person) == GREEN | {CHECKED: "green", 5: "yellow"}
+    assert apply(office, definition) == [], "what is in force already may be said again"
+
+
+def test_before_anybody_is_there_a_scope_may_be_anything(office: Office) -> None:
+    scopes = [
+        {"number": RIDE, "name": "ride", "needs_evidence": True},
+        {"number": HOSPITAL, "name": "hospital", "essential": False},
+    ]
+    definition = NetworkDefinition.model_validate({"name": "metro", "scopes": scopes})
+    assert len(apply(office, definition)) == 2
+
+
+def test_a_shadow_run_by_other_scopes_serves_for_nothing(office: Office) -> None:
+    office.person()
+    address = propose(office, form=None)
+    seen = office.do("approver", "POST", f"{address}/shadow")
+    scopes = [{"number": CHECKED, "name": "arena"}]
+    apply(office, NetworkDefinition.model_validate({"name": "metro", "scopes": scopes}))
+    refused = office.call("approver", "POST", f"{address}/approve", shadow_at=seen["shadow_at"])
+    assert refused.status_code == 409
+    assert "approve: expected the scopes" in refused.json()["detail"]
 
 
 def test_left_is_left_and_may_come_back(office: Office) -> None:

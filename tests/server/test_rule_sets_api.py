@@ -12,6 +12,7 @@ from tests.support.rule_sets import ANSWERS, COUGH, EVIDENCE, propose, put_in_fo
 from waypass_server import worsening
 from waypass_server.life import Actor, Kind
 from waypass_server.models.lists_of_people import Basis, Entry, Fact
+from waypass_server.models.public_log import LogTree
 from waypass_server.models.status import PassKind, PassRow, StatusList
 
 YELLOW = GREEN | {RIDE: "yellow", HOSPITAL: "yellow"}
@@ -204,8 +205,20 @@ def test_the_shadow_run_counts_whom_it_would_turn_and_turns_nobody(office: Offic
             session.add(pass_row(person, index, {RIDE: 0 if person != 2 else 1, CHECKED: 1}))
     address = propose(office, rule("near", {"var": "facts.exposure.0"}), form=None)
     counted = office.do("proposer", "POST", f"{address}/shadow")
+    with office.services.database.reading() as session:
+        leaves = session.scalars(select(LogTree.size)).one()
     assert counted["shadow"] == {
         "at": NOW,
+        "log_size": leaves - 1,  # the run has one itself
+        "ground": {
+            "scopes": [
+                [RIDE, False, False, False],
+                [HOSPITAL, True, False, False],
+                [PRIORITY, False, True, False],
+                [CHECKED, False, False, True],
+            ],
+            "versions": [],
+        },
         "people": 5,
         "worse": 2,
         "later": 0,
@@ -311,14 +324,55 @@ def test_rules_that_wait_for_their_hour_count_at_once(office: Office) -> None:
     assert {office.aspects(f"p-{number}")[RIDE] for number in range(3)} == {"yellow"}
 
 
-@pytest.mark.parametrize(("days", "later"), [(29, 1), (31, 0)])
-def test_it_is_looked_as_far_ahead_as_the_limits_reach_back(office: Office, days: int, later: int) -> None:
-    office.person()
+def waiting(days: int, **changes: Any) -> dict[str, Any]:
+    """True so many days after `NOW`."""
     clock = {"plusTime": [{"var": "external.validationClock"}, -days, "day"]}
-    then = {"after": [clock, {"plusTime": ["2027-01-15T08:00:00Z", 0, "day"]}]}
-    address = propose(office, rule("then", then), form=None)
+    return rule("then", {"after": [clock, {"plusTime": ["2027-01-15T08:00:00Z", 0, "day"]}]}, **changes)
+
+
+def test_it_is_looked_as_far_ahead_as_the_limits_reach_back(office: Office) -> None:
+    office.person()
+    address = propose(office, waiting(29), form=None)
     shadow = office.do("approver", "POST", f"{address}/shadow")["shadow"]
-    assert (shadow["worse"], shadow["later"]) == (0, later)
+    assert (shadow["worse"], shadow["later"]) == (0, 1)
+
+
+def test_no_rule_waits_for_a_day_that_no_shadow_run_sees(office: Office) -> None:
+    office.person()
+    for path, body in (("/rule-sets", rule_set(waiting(31), form=None)), ("/rule-sets/1/versions", version(31))):
+        refused = office.call("proposer", "POST", path, **body)
+        assert refused.status_code == 422
+        assert refused.json()["detail"] == (
+            "rules: rule then: expected a date that comes before 2027-02-14 with the two largest amounts of plusTime, "
+            "so that a shadow run can count whom it turns, got 2027-01-15 with 31 days; propose it within 30 days of "
+            "that"
+        )
+        propose(office, waiting(29), title=f"Near {path}", form=None)
+    # One that only proposes entries turns nobody.
+    proposes = {"basis": office.basis(), "effect": "yellow", "scopes": [RIDE]}
+    propose(office, waiting(31, gives="none", proposes=proposes), form=None)
+    # On the day itself it is within.
+    office.later(2 * DAY)
+    put_in_force(office, propose(office, waiting(31), title="Later", form=None))
+    assert worsened(office)["network", "day"] == 1
+
+
+def version(days: int) -> dict[str, Any]:
+    body = rule_set(waiting(days), form=None)
+    return {name: value for name, value in body.items() if name not in ("authority", "title")}
+
+
+def test_what_staff_recorded_is_followed_for_as_long_as_it_lasts(office: Office) -> None:
+    """A notice that begins after the 30 days counts for rules that come later."""
+    exposed(office, office.person("p-1"), valid_from=NOW + 40 * DAY, valid_until=NOW + 50 * DAY)
+    old = {"after": [clock_(), {"plusTime": [{"var": "facts.exposure.0.from"}, 0, "day"]}]}
+    address = propose(office, rule("near", {"if": [{"var": "facts.exposure.0"}, old, False]}), form=None)
+    shadow = office.do("approver", "POST", f"{address}/shadow")["shadow"]
+    assert (shadow["worse"], shadow["later"]) == (0, 1)
+
+
+def clock_() -> dict[str, Any]:
+    return {"plusTime": [{"var": "external.validationClock"}, 0, "day"]}
 
 
 def test_whom_rules_turn_when_a_fact_is_over_counts(office: Office) -> None:

@@ -267,7 +267,7 @@ class Model:
         rules = self.rules[number]
         if not has(who, "admin", "proposer", "approver") or rules.approver is not None or rules.ended:
             return False
-        rules.shadow_at = self.now
+        rules.shadow_at, rules.shadow_saw = self.now, self._rules_that_count()
         return self._done("rule-set.shadow")
 
     def approve_rules(self, who: str, number: int) -> bool:
@@ -278,8 +278,13 @@ class Model:
             return True
         if rules.approver is not None or rules.ended or rules.shadow_at is None or self.now - rules.shadow_at > DAY:
             return False
+        if rules.shadow_saw != self._rules_that_count():
+            return False
         rules.approver = who
         return self._done("rule-set.approved")
+
+    def _rules_that_count(self) -> set[int]:
+        return {number for number, rules in self.rules.items() if rules.counts}
 
     def end_rules(self, who: str, number: int) -> bool:
         rules = self.rules[number]

@@ -127,10 +127,13 @@ class Replaced:
 
 @dataclass(kw_only=True)
 class Rules:
-    """A rule set of one version: yellow in `RIDE` for whoever was exposed, and it proposes an entry."""
+    """A rule set of one version: yellow in `RIDE` for whoever was exposed, and it proposes an entry. `shadow_saw`: the
+    rule sets that counted when its shadow run was made.
+    """
 
     proposer: str
     shadow_at: int | None = None
+    shadow_saw: set[int] = field(default_factory=set)
     approver: str | None = None
     ended: bool = False
 
