@@ -123,8 +123,8 @@ def check_ground(session: Session, version: RuleSetVersion) -> None:
 
 def not_counted(session: Session, version: RuleSetVersion, now: int) -> int:
     """How many people the version would make worse, at once or later, whom its shadow run has not counted: of those who
-    came since, or whose facts were recorded, reinstated or withdrawn. Whoever lost a fact counts in any case, since what
-    rules saw of it may be gone. The network is locked (`worsening.lock_network`) and the ground is the run's
+    came since, or whose facts were recorded, reinstated or withdrawn. Whoever lost a fact counts in any case, since
+    what rules saw of it may be gone. The network is locked (`worsening.lock_network`) and the ground is the run's
     (`check_ground`).
     """
     kept = version.shadow or {}
