@@ -274,6 +274,9 @@ def test_the_office_that_listed_judges_the_objection(office: Office) -> None:
     objection = office.do(person, "POST", f"/me/entries/{entry}/objection", text="It was not me.")["id"]
     for who in ("everything", "health-reviewer"):
         refused(office, who, f"/objections/{objection}/decide", 403, lift=False, answer="We are right.")
+    exemption = office.do("reviewer", "POST", "/exemptions", person=person, reason="The hearing.", ends_at=NOW + HOUR)
+    for who in ("everything", "health-reviewer"):
+        refused(office, who, f"/exemptions/{exemption['id']}/end", 403)
     assert office.entry_state(entry)[0] == "suspended"
     office.later(DEADLINE - 1)
     assert office.aspects(person) == GREEN
