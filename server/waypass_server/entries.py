@@ -268,7 +268,7 @@ def check_reader(entry: Entry, reader: Proposer) -> None:
         bases.check_authority(entry.version.basis, reader)
 
 
-def readable(query: Select[tuple[Entry]], reader: Proposer) -> Select[tuple[Entry]]:
+def readable(query: Select[Entry], reader: Proposer) -> Select[Entry]:
     """Of the entries of a query those that this person may read."""
     if _reads_all(reader):
         return query

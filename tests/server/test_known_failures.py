@@ -262,8 +262,13 @@ def test_a_case_is_shown_without_its_outcome(office: Office, outcome: str, tmp_p
     assert office.entry_state(entry) == ("ended", "dismissed")
     assert office.aspects(person) == GREEN
     assert office.do(person, "GET", "/me")["entries"][1]["case"]["state"] == outcome
-    again, bad = bring_in(office, write_jsonl(tmp_path / "again.jsonl", [row, {**row, "case_reference": "H-9"}]))
-    assert (again.outcomes, again.known, again.added, [row.column for row in bad]) == (0, 1, 0, ["case_state"])
+    sent_again, bad = bring_in(office, write_jsonl(tmp_path / "again.jsonl", [row, {**row, "case_reference": "H-9"}]))
+    assert (sent_again.outcomes, sent_again.known, sent_again.added, [row.column for row in bad]) == (
+        0,
+        1,
+        0,
+        ["case_state"],
+    )
 
 
 def test_the_office_that_listed_judges_the_objection(office: Office) -> None:

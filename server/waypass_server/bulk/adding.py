@@ -127,12 +127,15 @@ class _Cases:
     ended: set[_EntryKey]
 
     def is_news(self, key: _EntryKey, state: CaseState) -> bool | None:
-        """Whether a row says something new of a case; None where there is no such entry."""
+        """Whether a row says something new of what became of a case; None where it says nothing of that, as one does
+        whose case is open, or there is no such entry.
+        """
         before = self.alive.get(key)
+        if state is CaseState.OPEN:
+            return None
         if before is None:
             return False if state in entries.OVER and key in self.ended else None
-        # A row that says nothing of the case says that it is open.
-        if state is CaseState.OPEN or before == {state} or before & entries.OVER:
+        if before == {state} or before & entries.OVER:
             return False
         self.alive[key] = {state}
         return True
@@ -151,6 +154,7 @@ def _judge_entries(
         proposal = _proposal(row, now)
         try:
             version = versions.get(row.basis)
+            # What became of a case needs none of what a proposal does: no look at exclusions, no time for notice.
             news = None if key is None else cases.is_news(key, row.case_state)
             if key is not None and news is not None:
                 judged.known += not news
@@ -163,8 +167,11 @@ def _judge_entries(
         if person_id is None or key is None:
             judged.bad.append(_nobody(line))
             continue
-        cases.alive[key] = {row.case_state}
-        judged.good.append(_NewEntry(person_id, version, proposal))
+        if key in cases.alive:
+            judged.known += 1
+        else:
+            cases.alive[key] = {row.case_state}
+            judged.good.append(_NewEntry(person_id, version, proposal))
     return judged
 
 

@@ -49,7 +49,7 @@ def others(office: Office, entries: list[int], people: list[int], works: list[Ca
                 ):
                     session.execute(query.with_for_update(key_share=True)).all()
 
-    outcome = at_once.together(*(lambda mine=mine: work(mine) for mine in works), keep_locking)  # type: ignore[misc]
+    outcome = at_once.together(*(lambda mine=mine: work(mine) for mine in works), keep_locking)
     assert outcome.refused == []
 
 

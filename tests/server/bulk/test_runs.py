@@ -183,6 +183,8 @@ def test_outcomes_of_cases_are_taken_over(office: Office, tmp_path: Path) -> Non
     """Whether or not there would be time for notice still, by one person, and once however often the list is sent."""
     rows = in_effect(office, tmp_path, 4)
     office.later(18 * DAY)
+    for row in rows[:3]:
+        del row["exclusions_checked"]
     file = write_jsonl(tmp_path / "b.jsonl", with_outcomes(rows))
     dry, bad = bring_in(office, file, dry=True)
     assert (bad, dry.rows, dry.added, dry.known, dry.outcomes) == ([], 4, 0, 1, 3)
@@ -194,13 +196,13 @@ def test_outcomes_of_cases_are_taken_over(office: Office, tmp_path: Path) -> Non
     ended = {notice.reference for notice in office.outbox.sent.values() if notice.kind == "entry-ended"}
     assert ended == {"p-1", "p-2"}
     before = count(office, Event)
-    again, bad = bring_in(office, write_csv(tmp_path / "c.csv", with_outcomes(rows)))
+    again, bad = bring_in(office, write_jsonl(tmp_path / "c.jsonl", with_outcomes(rows)[::-1]))
     assert (bad, again.known, again.outcomes, count(office, Event)) == ([], 4, 0, before + 1)
     office.later(2 * DAY)
     over, bad = bring_in(
         office, write_csv(tmp_path / "d.csv", [*with_outcomes(rows)[:2], {**rows[2], "case_state": "won"}])
     )
-    assert (bad, over.known, "all of them have ended by now") == ([], 3, "all of them have ended by now")
+    assert (bad, over.known) == ([], 3), "all of them have ended by now"
 
 
 def test_an_outcome_has_the_events_that_somebody_at_the_console_makes(office: Office, tmp_path: Path) -> None:
