@@ -105,6 +105,8 @@ class SimulatedTurnstile:
         self._record = None if mechanics.record is None else _Record(mechanics.record)
         self._mechanics = mechanics
         self._lock = threading.Lock()
+        # As on a board, a change of the sensor is heard before the next one comes, whoever moves.
+        self._moving = threading.RLock()
         self._walks: list[threading.Timer] = []
         self._sensor = None if mechanics.sensor is None else factory.pin(mechanics.sensor)
         self._sense = None if mechanics.relay_sense is None else factory.pin(mechanics.relay_sense)
@@ -116,18 +118,21 @@ class SimulatedTurnstile:
     def mend(self) -> None:
         """Take the flaw out: what it held is let go."""
         self.flaw = Flaw.NONE
-        self._put(self._sensor, closed=False)
+        with self._moving:
+            self._put(self._sensor, closed=False)
         self._put(self._sense, closed=False)
 
     def turn(self) -> None:
         """Somebody begins to walk through, whoever let them."""
-        if self.flaw is not Flaw.SENSOR_SILENT:
-            self._put(self._sensor, closed=True)
+        with self._moving:
+            if self.flaw is not Flaw.SENSOR_SILENT:
+                self._put(self._sensor, closed=True)
 
     def end_turn(self) -> None:
         """They are through."""
-        if self.flaw is not Flaw.SENSOR_STUCK:
-            self._put(self._sensor, closed=False)
+        with self._moving:
+            if self.flaw is not Flaw.SENSOR_STUCK:
+                self._put(self._sensor, closed=False)
 
     def close(self) -> None:
         """Nobody walks any more."""

@@ -457,6 +457,37 @@ def test_what_goes_wrong_at_an_input_is_logged_by_its_kind_and_the_next_change_i
     close_all(contacts)
 
 
+class Slow(Deaf):
+    """A lane that takes its time to hear that somebody is in the sensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hears, self.goes_on = threading.Event(), threading.Event()
+
+    def sensed(self, active: bool) -> None:
+        if active:
+            self.hears.set()
+            assert self.goes_on.wait(20)
+        self.heard.append(f"sensed {active}")
+
+
+def test_whoever_leaves_the_sensor_is_heard_after_whoever_stepped_in() -> None:
+    factory, lane = MockFactory(), Slow()
+    barrier = SimulatedTurnstile(Mechanics(relay=17, sensor=SENSOR), factory=factory)
+    contacts = connect_lane(LaneContacts(sensor=SENSOR), lane, factory=factory, log=RecordingLog())
+    steps_in, leaves = threading.Thread(target=barrier.turn), threading.Thread(target=barrier.end_turn)
+    steps_in.start()
+    assert lane.hears.wait(20)
+    leaves.start()
+    leaves.join(0.2)  # it would be heard by now
+    lane.goes_on.set()
+    for each in (steps_in, leaves):
+        each.join(20)
+    assert lane.heard == ["sensed True", "sensed False"]
+    close_all(contacts)
+    barrier.close()
+
+
 class Broken(Deaf):
     """A lane whose driver has a bug."""
 
