@@ -24,7 +24,7 @@ from waypass_server.refusals import Forbidden, Unauthenticated
 from waypass_server.roles import Role
 from waypass_server.services import Services
 from waypass_server.signin import api_tokens, credentials
-from waypass_server.tokens import hash_secret
+from waypass_server.tokens import STAFF_PREFIX, hash_secret
 
 _bearer = HTTPBearer(auto_error=False, description="A staff token, an API token of staff, or a wallet token.")
 READ_BY_POST = frozenset({"/api/v1/standing"})
@@ -128,8 +128,12 @@ def staff(request: Request, given: _Token, here: ServicesHere) -> StaffMember:
 
 
 def perhaps_staff(request: Request, given: _Token, here: ServicesHere) -> StaffMember | None:
-    """A member of staff, or None where no token came. Raises `Unauthenticated` for one that is not known."""
-    return None if given is None else staff(request, given, here)
+    """A member of staff; None where no token came, or a wallet's. Raises `Unauthenticated` for one of staff that is not
+    known.
+    """
+    if given is None or not given.credentials.startswith((STAFF_PREFIX, api_tokens.PREFIX)):
+        return None
+    return staff(request, given, here)
 
 
 def _with_api_token(request: Request, here: Services, token_hash: str) -> StaffMember:

@@ -73,7 +73,7 @@ def test_signing_in_again_replaces_the_session(browser: ConsoleBrowser) -> None:
     browser.sign_in("approver")
     assert rows(browser.office, ConsoleSession) == 1
     browser.get("/ops/")
-    assert "approver approver" in browser.text()
+    assert "approver Approvals" in browser.text()
     earlier = ConsoleBrowser(browser.office, cookies=before)
     assert earlier.get("/ops/").url.path == "/ops/sign-in"
 
