@@ -4,7 +4,7 @@
 `sync_folder`. All raise `OSError`.
 
 `RecordingDisk` does the same and remembers it act by act, so that a test can cut the power between any two of them; and
-it can be full.
+it can be full or broken.
 """
 
 import errno
