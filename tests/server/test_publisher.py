@@ -832,7 +832,7 @@ def test_no_list_has_passes_of_two_kinds(house: House) -> None:
 
 def issue_paper_pass(services: Services) -> None:
     with services.change() as session:
-        issue_paper(session, services, 1, (1,), None, services.now())
+        issue_paper(session, services, 1, (1,), None, services.now(), staff_id=None)
 
 
 def test_an_open_list_without_passes_does_not_end(house: House) -> None:
