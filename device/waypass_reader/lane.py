@@ -21,7 +21,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from waypass_protocol.messages import LaneState
 from waypass_protocol.reasons import Outcome, OverrideReason
@@ -39,6 +39,7 @@ from waypass_reader.log import Log, ReportLimiter
 from waypass_reader.passage import Passage, PassageParts
 from waypass_reader.scanners.texts import TextSource
 from waypass_reader.seeing.eye import Eye, Look
+from waypass_reader.seeing.outfit import Outfit
 from waypass_reader.supervision import HANGS_NS
 from waypass_reader.turnstile import Turnstile
 
@@ -51,7 +52,7 @@ WORKS = "ok"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneParts:
-    """What a lane is made of. `open_source` is called again after a camera was lost."""
+    """What a lane is made of. `open_source` is called again after a camera was lost; `outfit` is its eye's."""
 
     open_source: Callable[[], Source]
     turnstile: Turnstile
@@ -61,6 +62,7 @@ class LaneParts:
     outlet: Outlet
     clock: Clock
     log: Log
+    outfit: Outfit = field(default_factory=Outfit)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -121,7 +123,7 @@ class Lane:
         self._tried_ns = 0
         self._step_ns: int | None = None  # when its thread, while it runs, last came by
         self._unreadable = ReportLimiter()
-        self._eye = Eye(name=name)
+        self._eye = Eye(name=name, outfit=parts.outfit)
         self._prompter = Prompter()
 
     # What others ask of a lane takes no lock: the link asks while it holds its own.

@@ -179,9 +179,9 @@ class StatusLink:
         broken = message.state is LaneState.OUT_OF_ORDER
         by_staff = message.state is LaneState.OPEN and message.outcome is None  # which says nothing of the lane
         if not by_staff and broken is not (message.lane in self._broken_lanes):
-            with self._lock:
+            with self._waiting_lock:
                 self._broken_lanes ^= {message.lane}
-                self._state_changed = True
+            self._state_changed = True
         with self._waiting_lock:
             if message.state is LaneState.WAIT:
                 self._waiting[message.lane] = replace(message, passage=None)  # which is said once
@@ -191,9 +191,8 @@ class StatusLink:
             self._publish(message, "live", qos=0)
 
     def say_state_soon(self) -> None:
-        """Something of the reader changed that its state tells."""
-        with self._lock:
-            self._state_changed = True
+        """Something of the reader changed that its state tells. Waits for nothing: lanes and pins call it."""
+        self._state_changed = True
 
     def say_reentry(self, message: ReentryMessage) -> None:
         """Tell the station's other readers, if anybody is there."""
@@ -397,8 +396,8 @@ class StatusLink:
             since = None if self._state_said_ns is None else self._clock.monotonic_ns() - self._state_said_ns
             gap = max(STATE_GAP_NS, self._state_size * STATE_NS_A_BYTE)
             due = since is None or since >= (gap if self._state_changed else STATE_EVERY_NS)
-            if due and self._connected:
-                self._say_state()
+        if due and self._connected:
+            self._say_state()
 
     def _say_state(self) -> None:
         self._inbox.settle()  # or what came last would be said a moment later

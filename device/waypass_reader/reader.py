@@ -46,7 +46,7 @@ from waypass_reader.metrics import Sources, check_host, metrics_route
 from waypass_reader.pages.overrides import Overrides
 from waypass_reader.pages.screens import Screens
 from waypass_reader.pages.staff import StaffBulletin, staff_routes
-from waypass_reader.seeing.outfit import JoiningFaults, Outfit, worn
+from waypass_reader.seeing.outfit import JoiningFaults, Outfit
 from waypass_reader.seeing.wechat import ReadFrame, open_wechat, opencv_detector
 from waypass_reader.sharing import HttpKeySource, Sharing
 from waypass_reader.simulated_turnstile import SimulatedTurnstile
@@ -270,9 +270,9 @@ class Reader:
             outlet=self._staff or self._link or NoLink(),
             clock=self._clock,
             log=self._log,
+            outfit=Outfit(open_wechat=self._open_wechat, joining_failed=self._joining_faults.note),
         )
-        with worn(Outfit(open_wechat=self._open_wechat, joining_failed=self._joining_faults.note)):
-            made = Lane(lane.name, parts, timing=lane.turnstile.timing())
+        made = Lane(lane.name, parts, timing=lane.turnstile.timing())
         self._contacts += connect_lane(lane.turnstile.contacts(), made, factory=factory, log=self._log)
         return made
 

@@ -39,6 +39,7 @@ from waypass_reader.disk import Disk, SystemDisk, put_aside
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.log import Log
 
+_MESSAGES, _FLOORS = "messages", "floors"
 _HEAD = "newest.head"
 _NAME = re.compile(r"([0-9a-f]{16})-([0-9]{1,20})\.(snapshot|delta)")
 _GENERATIONS = 2
@@ -63,7 +64,7 @@ class DiskKeeper:
         self._untidy: dict[str, set[str]] = {}
         self._kept: dict[str, set[str]] = {}
         self._floors_waiting: Floors | None = None
-        self.health = "ok"
+        self._trouble: dict[str, str] = {}
         try:
             self._messages.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -74,6 +75,11 @@ class DiskKeeper:
     def floors(self) -> Floors:
         """The floors as they were kept last; empty when there are none."""
         return self._floors
+
+    @property
+    def health(self) -> str:
+        """ "ok", or what is wrong: of messages, then of floors."""
+        return "; ".join(self._trouble[part] for part in (_MESSAGES, _FLOORS) if part in self._trouble) or "ok"
 
     def keep_message(self, uri: str, kind: Kind, version: int, data: bytes) -> None:
         """Keep a message (rule 1). Never raises an `OSError`."""
@@ -103,7 +109,8 @@ class DiskKeeper:
 
     def write_waiting(self) -> None:
         """Write what could not be written before, messages first. Called again from time to time while it fails."""
-        messages_failed = not self._write_messages()
+        if self._write_messages():
+            self._note(_MESSAGES, "")
         self._tidy_lists()
         # Without its messages a floor makes the list unknown after a restart; without the floor a withdrawn pass could
         # open again then. So the floor is written all the same.
@@ -112,10 +119,9 @@ class DiskKeeper:
                 self._write_floors(self._floors_waiting)
                 self._floors_waiting = None
         except OSError as error:
-            self._note(f"the floors can't be written ({error.strerror})")
+            self._note(_FLOORS, f"the floors can't be written ({error.strerror})")
         else:
-            if not messages_failed:
-                self._note("ok")
+            self._note(_FLOORS, "")
 
     @property
     def behind(self) -> bool:
@@ -167,7 +173,7 @@ class DiskKeeper:
         try:
             self._disk.remove(path)
         except OSError as error:
-            self._note(f"an old message can't be removed ({error.strerror})")
+            self._note(_MESSAGES, f"an old message can't be removed ({error.strerror})")
             return False
         return True
 
@@ -214,7 +220,7 @@ class DiskKeeper:
         try:
             paths = list(self._messages.iterdir())
         except OSError as error:
-            self._note(f"the kept messages can't be listed ({error.strerror})")
+            self._note(_MESSAGES, f"the kept messages can't be listed ({error.strerror})")
             return []
         for path in paths:
             if not path.is_file():  # it would stand in the way of a message of its name
@@ -226,7 +232,7 @@ class DiskKeeper:
         try:
             put_aside(path, self._folder / "set-aside", most=_MOST_ASIDE)
         except OSError as error:
-            self._note(f"a damaged file can't be set aside ({error.strerror})")
+            self._note(_MESSAGES, f"a damaged file can't be set aside ({error.strerror})")
 
     def _write_messages(self) -> bool:
         """Whether all that waited are on the disk. One that fails holds up no other, but a snapshot its list's deltas
@@ -241,13 +247,13 @@ class DiskKeeper:
                 self._write_message(name, self._waiting[name])
                 written.append(name)
             except OSError as error:
-                self._note(f"a status message can't be written ({error.strerror})")
+                self._note(_MESSAGES, f"a status message can't be written ({error.strerror})")
                 failed.add(prefix)
         try:
             if written:
                 self._disk.sync_folder(self._messages)
         except OSError as error:
-            self._note(f"a status message can't be written ({error.strerror})")
+            self._note(_MESSAGES, f"a status message can't be written ({error.strerror})")
             return False
         for name in written:
             del self._waiting[name]
@@ -296,20 +302,24 @@ class DiskKeeper:
                 self._log.warning(
                     "a floors file is damaged; the other generation counts", file=path.name, why=str(error)
                 )
-                self._note("a floors file was damaged")
+                self._note(_FLOORS, "a floors file was damaged")
                 continue
             if found[0] > best[0]:
                 best = found
         return best
 
-    def _note(self, health: str) -> None:
-        """Remember how it stands; say it once when it changes."""
-        if health != self.health:
-            self.health = health
-            if health == "ok":
-                self._log.info("the state folder works again")
-            else:
-                self._log.warning("the state folder has trouble", what=health)
+    def _note(self, part: str, trouble: str) -> None:
+        """Remember how a part stands, "" for well; say it once when all of it changes."""
+        before = self.health
+        self._trouble.pop(part, None)
+        if trouble:
+            self._trouble[part] = trouble
+        if self.health == before:
+            return
+        if self._trouble:
+            self._log.warning("the state folder has trouble", what=self.health)
+        else:
+            self._log.info("the state folder works again")
 
 
 def _is_delta(name: str) -> bool:

@@ -275,7 +275,13 @@ def test_a_disk_that_takes_nothing_at_all_keeps_what_it_had(tmp_path: Path, issu
         run.inbox.take(Kind.DELTA, issued.change(idx))
         if idx % 30 == 29:
             run.inbox.take(Kind.SNAPSHOT, issued.snapshot())
-    assert run.inbox.disk_health == "the floors can't be written (Input/output error)"
+    trouble = [f"{what} can't be written (Input/output error)" for what in ("a status message", "the floors")]
+    assert run.inbox.disk_health == "; ".join(trouble)
+    said = list(run.log.lines)
+    for _ in range(60):
+        run.clock.advance(1.0)
+        run.inbox.retry_disk()
+    assert run.log.lines == said, "trouble that goes on is said once"
     assert start(tmp_path / "state", issuer).version() == 1, "a restart without network still decides"
 
 

@@ -1,5 +1,6 @@
 """The reader's link over real brokers: what it asks for, what it says, and what it does when the broker goes."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import pytest
 from tests.support.brokers import BROKERS, BrokerKind, LocalBroker, mosquitto_program
 from tests.support.certificates import Authority, make_authority
 from tests.support.issuing import HOUR, NOW, URI, IssuedList, Issuer, make_issuer
-from tests.support.publishing import Publisher, wait_for
+from tests.support.publishing import WAIT_SECONDS, Publisher, wait_for
 from tests.support.refusing_broker import RefusingBroker
 
 from waypass_protocol import bits
@@ -18,7 +19,7 @@ from waypass_protocol.messages import LaneState, LiveMessage, MinuteCounts, Stat
 from waypass_protocol.topics import Topics
 from waypass_reader.broker_address import BrokerAddress
 from waypass_reader.clock import ManualClock
-from waypass_reader.disk import Disk, RecordingDisk
+from waypass_reader.disk import Disk, RecordingDisk, SystemDisk
 from waypass_reader.errors import ConfigurationError
 from waypass_reader.inbox import StatusInbox
 from waypass_reader.link import MAX_PAYLOAD, STATE_EVERY_NS, StatusLink
@@ -173,6 +174,50 @@ def test_a_reader_says_what_is_on_its_disk_and_the_rest_as_soon_as_it_is(
     disk.full, since = False, reader.clock.now()
     wait_for(lambda: reader.passing() and server.version(READER, URI) == 2, "a state that says version 2")
     assert reader.clock.now() - since < STATE_EVERY_NS / 10**9 / 2, "which did not wait until one was due"
+
+
+class StuckDisk(SystemDisk):
+    """Its writing comes back only when it is told to."""
+
+    def __init__(self) -> None:
+        self.sticks = False
+        self.stuck = threading.Event()
+        self.let_go = threading.Event()
+
+    def write(self, path: Path, data: bytes) -> None:
+        if self.sticks:
+            self.stuck.set()
+            self.let_go.wait()
+        super().write(path, data)
+
+
+def test_a_lane_does_not_wait_for_the_disk(
+    stack: ExitStack, broker: LocalBroker, issuer: Issuer, issued: IssuedList, tmp_path: Path
+) -> None:
+    server, disk = publisher(stack, issuer, broker), StuckDisk()
+    server.snapshot(issued)
+    server.head(issued, sequence=1, iat=NOW)
+    reader = make_linked(issuer, tmp_path / "state", broker.port, disk=disk)
+    reader.link.start()
+    stack.callback(reader.link.close)
+    stack.callback(disk.let_go.set)
+    wait_for(lambda: reader.passing() and server.version(READER, URI) == 1, "a state that says version 1")
+    disk.sticks = True
+    server.change(issued, 42, iat=NOW)
+    assert disk.stuck.wait(WAIT_SECONDS)
+    # A state is due meanwhile, and whoever says it waits for the disk.
+    saying = [threading.Thread(target=reader.link._say_state_if_due, daemon=True)]
+    reader.clock.advance(STATE_EVERY_NS / 10**9)
+    broken = LiveMessage(lane="north", state=LaneState.OUT_OF_ORDER, outcome=None, reason=None, aspect=None)
+    saying.append(threading.Thread(target=reader.link.say_live, args=(broken,), daemon=True))
+    saying.append(threading.Thread(target=reader.link.say_state_soon, daemon=True))
+    for thread in saying:
+        thread.start()
+    for thread in saying[1:]:
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive(), "it waits for the disk"
+    disk.let_go.set()
+    wait_for(lambda: server.heard(READER, "live") == [broken], "the lane's word at the broker")
 
 
 def test_on_a_thin_link_snapshots_come_in_the_smaller_form(

@@ -16,7 +16,7 @@ from waypass_reader.errors import ConfigurationError, MissingLibrary, ReaderErro
 from waypass_reader.seeing.burst import read_burst
 from waypass_reader.seeing.doubles import DetectorDouble, write_models
 from waypass_reader.seeing.eye import Eye
-from waypass_reader.seeing.outfit import Outfit, worn
+from waypass_reader.seeing.outfit import Outfit
 from waypass_reader.seeing.stages import Stage
 from waypass_reader.seeing.wechat import MODEL_FILES, MakeDetector, ReadFrame, open_wechat, opencv_detector
 from waypass_simulator.processes import Stream
@@ -85,13 +85,13 @@ def test_each_eye_has_a_detector_of_its_own_and_reads_by_it(tmp_path: Path) -> N
         made[lane] = DetectorDouble(texts=[f"seen at {lane}"])
         return open_wechat(models, make=lambda *_paths: made[lane])
 
-    with worn(Outfit(open_wechat=opened)):
-        eyes = {name: Eye(name=name, joining=False, clock_ns=lambda: 0) for name in ("north", "south")}
+    outfit = Outfit(open_wechat=opened)
+    eyes = {name: Eye(name=name, joining=False, clock_ns=lambda: 0, outfit=outfit) for name in ("north", "south")}
     for name, eye in eyes.items():
         look = eye.look(UNREADABLE, at_ns=1)
         assert ([each.stage for each in look.sightings], look.texts) == ([Stage.WECHAT], [f"seen at {name}"])
     assert [len(each.asked_by) for each in made.values()] == [1, 1]
-    # What is worn no more is not had.
+    # Without an outfit it is not had.
     assert Eye(joining=False, clock_ns=lambda: 0).look(UNREADABLE, at_ns=1).texts == []
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from waypass_reader.frames.base import Pixels
 from waypass_reader.hints import Hint
 from waypass_reader.seeing.attention import Attention, Region
-from waypass_reader.seeing.outfit import Outfit, what_is_worn
+from waypass_reader.seeing.outfit import Outfit
 from waypass_reader.seeing.stages import (
     STAGES,
     Sighting,
@@ -79,8 +79,8 @@ class Eye:
         clock_ns: Callable[[], int] = time.perf_counter_ns,
         outfit: Outfit | None = None,
     ) -> None:
-        """Without an `outfit` of its own it has what is worn (`waypass_reader.seeing.outfit`)."""
-        outfit = what_is_worn() if outfit is None else outfit
+        """Without an `outfit` it has the stages that every gate has, and nobody is told of faults."""
+        outfit = outfit or Outfit()
         self._clock_ns = clock_ns
         self._attention = Attention()
         told = partial(outfit.joining_failed, name)

@@ -1,18 +1,8 @@
-"""What the eyes of a reader's lanes have besides frames: stages that not every gate has, and who is told of faults.
-
-Each lane makes its own eye and knows nothing of this, so whoever makes lanes puts the outfit on meanwhile:
-
-    with worn(outfit):
-        lane = Lane(...)
-
-An eye that is made takes what is worn in this thread at that moment; nothing else ever asks for it.
-"""
+"""What the eyes of a reader's lanes have besides frames: stages that not every gate has, and who is told of faults."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from waypass_reader.clock import Clock
@@ -40,24 +30,6 @@ class Outfit:
     open_wechat: Callable[[str], ReadFrame | None] = field(default=_no_stage)
     joining_failed: Callable[[str, Exception], None] = field(default=_nobody)
     make_joiner: Callable[[], Joiner] = Joiner
-
-
-_WORN: ContextVar[Outfit] = ContextVar("outfit", default=Outfit())  # noqa: B039 - it is frozen
-
-
-@contextmanager
-def worn(outfit: Outfit) -> Iterator[None]:
-    """Eyes that are made meanwhile, in this thread, have it."""
-    before = _WORN.set(outfit)
-    try:
-        yield
-    finally:
-        _WORN.reset(before)
-
-
-def what_is_worn() -> Outfit:
-    """The outfit for an eye that is made now."""
-    return _WORN.get()
 
 
 class JoiningFaults:
