@@ -294,6 +294,8 @@ class Publisher:
             made = self._versions.make(now) if self._versions.pending() else None
         else:
             made = self._versions.make_if_changed(now)
+            if made is None and self._versions.pending():  # the first pass of its kind opened a list, and stands in it
+                made = self._versions.make(now)
         if made is not None:
             self._gathered_at = moment + self._pace.gather
             self._tell(made.rows, made.committed_at if committed_at is None else committed_at)

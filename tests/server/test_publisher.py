@@ -813,6 +813,18 @@ def test_a_list_of_bound_passes_ends_though_paper_ones_live(house: House) -> Non
     assert house.gate.refused == []
 
 
+def test_the_first_paper_passes_list_is_at_the_gates_at_once(house: House) -> None:
+    """Not only with the next look: whoever printed it may be at the gate."""
+    issue(house.services, 5)
+    house.quiet()
+    issue_paper_pass(house.services)
+    house.publisher.nudge()
+    house.turn(0.0)
+    house.arrive()
+    assert house.gate.agrees_with(house.services)
+    assert set(house.gate.store.view) == {"wp:1", "wp:p1"}
+
+
 def test_no_list_has_passes_of_two_kinds(house: House) -> None:
     """Also when they are followed by new ones, and with places that were drawn ahead."""
     for _ in range(3):
