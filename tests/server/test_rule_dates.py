@@ -164,7 +164,7 @@ LATER = [*range(NOW + AHEAD, NOW + 420 * DAY, 3 * DAY), int(datetime(2036, 1, 1,
 
 
 def outcome(logic: Any, at: int) -> object:
-    data = {"external": {"validationClock": ClockText(when(at))}}
+    data: Any = {"external": {"validationClock": ClockText(when(at))}}
     try:
         return is_true(Expression.of(logic).evaluate(data), "rule")
     except CertLogicError as error:
