@@ -26,8 +26,8 @@ they have a sign-in of their own. A scope that changes changes where people stan
 at the scheduler's next tick.
 
 What would make people worse off is not for one person with a file. Where the network has people, a scope that is there
-does not begin to need evidence, and does not cease to be essential: rules do that, which two people approve and the
-limits count.
+does not begin to need evidence or a grant, and does not cease to be essential: rules do that, which two people approve
+and the limits count, or another scope.
 
 An unknown key, a number or name that stands twice, or an authority that is not defined is a `ConfigurationError`.
 """
@@ -56,6 +56,13 @@ from waypass_server.signin.links import NewLink
 from waypass_server.tokens import STAFF_PREFIX, VOID, hash_secret, make_token
 from waypass_server.worsening import lock_network
 
+_BY_RULES = "Propose it as a rule set, which two approve and the limits count"
+_HARSHER = (
+    ("needs_evidence", True, _BY_RULES),
+    ("essential", False, _BY_RULES),
+    ("by_grant", True, "Add another scope for what takes a grant"),
+)
+"""What would make people in a scope worse off, and what to do instead."""
 OPERATOR = Actor(kind=Kind.SYSTEM)
 """Whoever has a shell on the server; the log names no person for it."""
 
@@ -222,13 +229,12 @@ def _check_scopes(session: Session, network_id: int, definitions: Sequence[Scope
         row = known.get(given.number)
         if row is None:
             continue
-        for name, harsher in (("needs_evidence", True), ("essential", False)):
+        for name, harsher, instead in _HARSHER:
             said, in_force = getattr(given, name), getattr(row, name)
             if said is harsher and in_force is not harsher:
                 raise ConfigurationError(
                     f"scope {given.number} {row.name!r}: expected {name} = {str(in_force).lower()}, as it is in force "
-                    f"where there are people, got {str(said).lower()}; nothing was applied. Propose it as a rule set, "
-                    "which two approve and the limits count"
+                    f"where there are people, got {str(said).lower()}; nothing was applied. {instead}"
                 )
 
 

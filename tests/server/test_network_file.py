@@ -89,6 +89,7 @@ def ground(office: Office) -> list[tuple[Any, ...]]:
             {"name": "clinic", "essential": False},
             "2 'hospital': expected essential = true, .*got false; noth",
         ),
+        (RIDE, {"name": "ride", "by_grant": True}, "1 'ride': expected by_grant = false, .*got true; nothing was"),
     ],
 )
 def test_no_file_makes_people_worse_off(office: Office, number: int, changes: dict[str, Any], message: str) -> None:
@@ -96,7 +97,9 @@ def test_no_file_makes_people_worse_off(office: Office, number: int, changes: di
     scopes = [{"number": PRIORITY, "name": "fast lane", "by_grant": True}, {"number": number, **changes}]
     member = {"name": "Eve", "desk": "x", "roles": ["desk"]}
     definition = NetworkDefinition.model_validate({"name": "metro", "scopes": scopes, "staff": [member]})
-    with pytest.raises(ConfigurationError, match=f"scope {message}.*which two approve and the limits count"):
+    with pytest.raises(
+        ConfigurationError, match=f"scope {message}.*(which two approve and the limits count|Add another)"
+    ):
         apply(office, definition)
     assert ground(office) == before
     office.later()
