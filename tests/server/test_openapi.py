@@ -104,6 +104,13 @@ def send(office: Office, case: Any, caller: str | None) -> Any:
     return office.send(arguments["method"], arguments["url"], **known)
 
 
+def test_what_is_known_already_is_documented_as_answered_200(busy_office: Office) -> None:
+    document = busy_office.send("GET", "/openapi.json").json()
+    for path in ("/people", "/evidence", "/me/evidence"):
+        assert {"200", "201"} <= document["paths"][f"/api/v1{path}"]["post"]["responses"].keys()
+    assert busy_office.call("desk", "POST", "/people", reference="p-1").status_code == 200
+
+
 def test_refusals_are_documented_as_problem_details(busy_office: Office) -> None:
     document = busy_office.send("GET", "/openapi.json").json()
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}

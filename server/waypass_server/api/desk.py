@@ -50,7 +50,12 @@ class WalletOut(Output):
     network: str
 
 
-@router.post("/people", status_code=201, summary="Register a person by an opaque reference (200 when known)")
+@router.post(
+    "/people",
+    status_code=201,
+    summary="Register a person by an opaque reference",
+    responses={200: {"model": PersonOut, "description": "It was known."}},
+)
 def register_person(body: NewPerson, response: Response, member: Desk, here: ServicesHere) -> PersonOut:
     """Doing it again changes nothing."""
     with here.change() as session:
@@ -72,7 +77,12 @@ def make_desk_code(body: PersonInput, member: Desk, here: ServicesHere) -> CodeO
         return CodeOut(code=code.code, expires_at=code.expires_at)
 
 
-@router.post("/evidence", status_code=201, summary="Hand in a health certificate for a person (200 when it is known)")
+@router.post(
+    "/evidence",
+    status_code=201,
+    summary="Hand in a health certificate for a person",
+    responses={200: {"model": FactOut, "description": "It was known."}},
+)
 def hand_in_evidence(body: CertificateOfPerson, response: Response, member: Desk, here: ServicesHere) -> FactOut:
     """For people without a wallet; the rules are those of the wallet's own way."""
     now = here.now()

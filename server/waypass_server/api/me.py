@@ -99,7 +99,12 @@ def read_notices(holder: HolderHere, here: ServicesHere) -> list[NoticeOut]:
         ]
 
 
-@router.post("/evidence", status_code=201, summary="Hand in a health certificate (200 when it is known)")
+@router.post(
+    "/evidence",
+    status_code=201,
+    summary="Hand in a health certificate",
+    responses={200: {"model": FactOut, "description": "It was known."}},
+)
 def hand_in_evidence(body: CertificateForm, response: Response, holder: HolderHere, here: ServicesHere) -> FactOut:
     """Verified against the operator's signers; only what a decision needs is kept, no name and no birth date."""
     now = here.now()
