@@ -251,6 +251,7 @@ class TestPublisher:
         both[new.signer.kid] = new.signer.trusted(uses=new.uses, nbf=new.nbf, exp=new.exp)
         gate = Gate(site.house.bus, TrustSet(network=NETWORK, keys=both))
         site.turns(40)
+        site.house.arrive()
         write_key(site.folder, new, key_seed("new"))
         site.house.clock.advance(101 * DAY)
         gate.now = site.house.services.now()

@@ -171,7 +171,7 @@ def outcome(logic: Any, at: int) -> object:
         return type(error)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(LOGIC)
 def test_what_passes_says_nothing_new_after_the_30_days(logic: Any) -> None:
     try:

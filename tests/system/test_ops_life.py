@@ -168,7 +168,7 @@ def test_a_limit_holds_an_entry_until_a_third_person_confirms(console: ConsolePa
     console.wait_text("This passes a limit on how many people may be worsened")
     console.press("Approve")
     console.wait_text("Approved, and held: a limit is passed.")
-    console.wait_text("A third person who approves must confirm this.")
+    console.wait_text("A third person who approves, from a third desk, must confirm this.")
     assert page.get_by_role("button", name="Confirm as the third person").count() == 0
     console.go("/limits")
     console.wait_text("2 people where 1 may be")
