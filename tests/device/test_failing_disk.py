@@ -102,7 +102,7 @@ def look_after_a_power_cut(folder: Path, run: Run) -> None:
             assert withdrawn_and_valid(after, run.version() or 0) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     fails=st.lists(st.booleans(), min_size=1, max_size=120),
     begins=st.integers(0, 20),

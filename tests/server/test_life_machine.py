@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from tests.server.life_machine import LivesOfEntries
 
 ASKED = os.environ.get("WAYPASS_LIVES")
-LIVES = int(ASKED or 20)
+LIVES = int(ASKED or 12)
 STEPS = 30
 
 TestLivesOfEntries = pytest.mark.timeout(max(1800, 60 * LIVES))(LivesOfEntries.TestCase)

@@ -190,9 +190,10 @@ def propose_and_approve(stage: StagePage, person: str) -> None:
     with signed_in(stage, "Anna approves") as page:
         page.goto(entry)
         page.get_by_role("button", name="Approve").click()
+        expect(page.get_by_text("Approved. The person is being told").first).to_be_visible()
 
         def in_effect() -> bool:
-            page.reload()
+            page.goto(entry)
             return page.get_by_text("In effect since").count() > 0
 
         wait_until(in_effect, "the entry takes effect", seconds=NOTICE + SECONDS)

@@ -110,8 +110,8 @@ def test_a_withdrawal_by_two_people_until_the_gate_is_current(
         console.press("Approve")
         console.wait_text("Approved. The person is being told")
         # Without anybody loading that page again: the change, and the gate that holds it.
+        wait_for(lambda: watching.page.locator(".numbers").inner_text() != published, "the change is said")
         watching.page.locator(".reader.current", has_text="gate-a").get_by_text("after").wait_for()
-        assert watching.page.locator(".numbers").inner_text() != published
         watching.wait_text("The only reader is current")
         assert watching.violations() == []
     assert console.violations() == []
