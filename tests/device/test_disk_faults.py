@@ -3,10 +3,7 @@
 What a restart may never do is fall behind: the floors after it are at or above those that counted before.
 """
 
-import errno
-import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 from tests.device.test_inbox import Run, feed, messages
 from tests.support.issuing import NOW, URI, IssuedList, Issuer, make_issuer
 from tests.support.power_cuts import lay_out, moments
+from tests.support.small_disk import fill, small_disk
 
 from waypass_protocol.assembly import Kind, StatusStore
 from waypass_protocol.floors import Floors
@@ -305,26 +303,8 @@ def test_what_is_written_in_place_is_whole_and_nothing_more(tmp_path: Path) -> N
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB. Only root may make one."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a file system can't be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Until nothing more goes on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        while True:
-            os.write(descriptor, bytes(4096))
-    except OSError as error:
-        assert error.errno == errno.ENOSPC  # noqa: PT017 - it has to come
-    finally:
-        os.close(descriptor)
+    with small_disk(tmp_path / "tiny", "64k") as folder:
+        yield folder
 
 
 def test_a_disk_that_is_really_full(tiny_disk: Path, issuer: Issuer, issued: IssuedList) -> None:

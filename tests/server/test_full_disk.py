@@ -1,9 +1,6 @@
 """A server whose disk is really full: what can't be stored is refused whole, and what was committed leaves later."""
 
-import errno
-import os
 import random
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +20,7 @@ from tests.server.publishing import (
     take_away_some,
 )
 from tests.support.publishing import wait_for
+from tests.support.small_disk import fill, small_disk
 
 from waypass_server.bus import MemoryBroker
 from waypass_server.models.status import StatusChange
@@ -33,27 +31,9 @@ PEOPLE, PASSES = 3, 900
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB. Only root may make one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a file system can't be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Until nothing more goes on the disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        while True:
-            os.write(descriptor, bytes(4096))
-    except OSError as error:
-        assert error.errno == errno.ENOSPC  # noqa: PT017 - it has to come
-    finally:
-        os.close(descriptor)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "8m") as folder:
+        yield folder
 
 
 def waiting(services: Services) -> int:
@@ -65,16 +45,16 @@ def invalid(services: Services) -> int:
     return sum(status != 0 for places in pass_bits(services).values() for status in places.values())
 
 
-def test_what_a_full_disk_refuses_is_not_there_and_what_it_took_leaves_when_there_is_room(small_disk: Path) -> None:
+def test_what_a_full_disk_refuses_is_not_there_and_what_it_took_leaves_when_there_is_room(disk: Path) -> None:
     with ExitStack() as stack:
-        services = make_services(small_disk)
+        services = make_services(disk)
         stack.callback(services.database.close)
         add_network(services, people=PEOPLE)
         for person in range(1, PEOPLE + 1):
             issue(services, PASSES, person=person)
         draw = random.Random(1)
         take_away_some(services, 20, draw=draw)  # committed, and in no version yet
-        filler = small_disk / "filler"
+        filler = disk / "filler"
         fill(filler)
         refuse_and_take(services, draw)
         bus = stack.enter_context(memory_bus(MemoryBroker()))
