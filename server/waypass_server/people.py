@@ -54,7 +54,11 @@ class NewCode:
 
 def serving_network(session: Session, services: Services) -> Network:
     """The network that this server serves. Raises `NotFound` when nobody defined it yet."""
-    name = services.settings.network
+    return find_network(session, services.settings.network)
+
+
+def find_network(session: Session, name: str) -> Network:
+    """The network of this name. Raises `NotFound` when nobody defined it yet."""
     network = session.scalars(select(Network).where(Network.name == name)).one_or_none()
     if network is None:
         raise NotFound(f"network {name} is not defined yet (waypass-server network apply)")

@@ -29,19 +29,14 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Delete everything about a person for good; leaves of the public log stay and say nothing any more."""
-    from sqlalchemy import select
-
     from waypass_server import erasure, people
-    from waypass_server.models.network import Network
     from waypass_server.refusals import Conflict, NotFound
 
     settings = settings_from(config)
     try:
         with opened(settings) as database, database.changing() as session:
-            network_id = session.scalars(select(Network.id).where(Network.name == settings.network)).one_or_none()
-            if network_id is None:
-                raise NotFound(f"network {settings.network} is not defined yet (waypass-server network apply)")
-            person = people.find_person(session, network_id, reference)
+            network = people.find_network(session, settings.network)
+            person = people.find_person(session, network.id, reference)
             gone = erasure.erase(session, person, int(time.time()))
     except (NotFound, Conflict) as refused:
         typer.echo(str(refused), err=True)
